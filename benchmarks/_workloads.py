@@ -1,0 +1,177 @@
+"""What is measured, against whom, and with which settings."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A program in contenders/ and how it is run.
+
+    Attributes:
+      name: how the tables call it.
+      command: file name and arguments.
+      settings: what a reader must know to judge it.
+      oracle: whether it runs in the environment of tf.estimator.
+    """
+
+    name: str
+    command: str
+    settings: str
+    oracle: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """Contenders that are compared with each other; the first is what the others are divided by.
+
+    Attributes:
+      title: heading of its table.
+      figures: name of a figure in a contender's report -> heading of its column; others are not shown.
+      contenders: in the order of the table.
+      census: whether the contenders take the census table.
+      smaller_is_better: the figures whose ratio is turned over, so that 2.0x always means twice as good.
+      a_seed_each_round: whether the weights start anew in each round, where the figures depend on that.
+      no_ratio: the figures for which a ratio says nothing.
+    """
+
+    title: str
+    figures: dict[str, str]
+    contenders: list[Contender]
+    census: bool = False
+    a_seed_each_round: bool = False
+    smaller_is_better: tuple[str, ...] = ("first_step_s",)
+    no_ratio: tuple[str, ...] = ("auc", "accuracy", "growth_percent", "after_5_mb", "after_last_mb")
+
+
+_CENSUS_ROWS = "from_tensor_slices, shuffle (all rows), repeat, batch 256, prefetch 2"
+_CENSUS_ESTIMATOR = Contender(
+    "tf.estimator 2.15",
+    "census_tf_estimator.py",
+    f"DNNLinearCombinedClassifier, Ftrl 0.005 and Adagrad 0.001 (the defaults); {_CENSUS_ROWS}",
+    oracle=True,
+)
+_CENSUS_HEADWAY = Contender(
+    "headway, input_pipelines",
+    "census_headway.py --input pipeline",
+    "the same model; from_arrays(batch_size=256, shuffle=True), one pipeline object for all calls on the same rows",
+)
+
+
+def _at_rate(contender: Contender, rate: float) -> Contender:
+    command = f"{contender.command} --only_quality --dnn_rate {rate}"
+    return dataclasses.replace(
+        contender, command=command, settings=f"as above, Adagrad {rate}, 2,000 steps, another seed in each round"
+    )
+
+
+def _over_seeds(rate: float) -> Workload:
+    return Workload(
+        f"Census, quality after 2,000 steps, Adagrad {rate} and Ftrl 0.005",
+        {"auc": "test AUC", "average_loss": "test loss"},
+        [_at_rate(_CENSUS_ESTIMATOR, rate), _at_rate(_CENSUS_HEADWAY, rate)],
+        census=True,
+        a_seed_each_round=True,
+        no_ratio=("auc", "average_loss"),
+    )
+
+
+def _repeated(contender: Contender, evaluations: int) -> Contender:
+    command = f"{contender.command} --evaluations {evaluations}"
+    return dataclasses.replace(contender, command=command, settings=f"{evaluations} evaluate() calls on the test rows")
+
+
+WORKLOADS = {
+    "census": Workload(
+        "Census, wide & deep, batch 256",
+        {
+            "train_steps_per_s": "train, steps/s",
+            "first_step_s": "to the first step, s",
+            "evaluate_rows_per_s_first": "evaluate, rows/s, first",
+            "evaluate_rows_per_s_again": "again",
+            "predict_rows_per_s_first": "predict, rows/s, first",
+            "predict_rows_per_s_again": "again",
+            "auc": "test AUC",
+            "cpu_ms_per_step": "CPU ms per step",
+        },
+        [
+            _CENSUS_ESTIMATOR,
+            Contender(
+                "headway, same input_fn",
+                "census_headway.py --input rows",
+                f"the same model and the same input_fn: {_CENSUS_ROWS}",
+            ),
+            dataclasses.replace(_CENSUS_HEADWAY, command=f"{_CENSUS_HEADWAY.command} --more_steps 6000"),
+            Contender(
+                "Keras 3 fit",
+                "census_keras.py --more_steps 6000",
+                "preprocessing layers over the whole table once, batches gathered by row number, "
+                "steps_per_execution=50, MultiOptimizer (Ftrl, Adagrad), jit_compile=False",
+            ),
+            Contender(
+                "by hand, tf.while",
+                "census_loop.py --more_steps 6000",
+                "ids by NumPy once, batches gathered in the loop, all wide weights in one variable, 200 steps a call",
+            ),
+        ],
+        census=True,
+        smaller_is_better=("first_step_s", "cpu_ms_per_step"),
+    ),
+    "quality": _over_seeds(0.001),
+    "quality-tuned": _over_seeds(0.05),
+    "digits": Workload(
+        "Digits, MLP 64-128-64-10, batch 64, Adam",
+        {
+            "train_steps_per_s": "train, steps/s",
+            "first_step_s": "to the first step, s",
+            "cpu_ms_per_step": "CPU ms per step",
+            "accuracy": "accuracy on the training rows",
+        },
+        [
+            Contender(
+                "tf.estimator 2.15",
+                "digits_tf_estimator.py --steps 4000",
+                "DNNClassifier, legacy Adam 0.001; from_tensor_slices, shuffle, repeat, batch 64, prefetch 4",
+                oracle=True,
+            ),
+            Contender(
+                "headway, same tf.data",
+                "digits_headway.py --input rows --steps 12000",
+                "Estimator, model_fn of Keras layers, Adam 0.001; the same tf.data",
+            ),
+            Contender(
+                "headway, input_pipelines",
+                "digits_headway.py --input pipeline --steps 12000",
+                "the same model_fn; from_arrays(batch_size=64, shuffle=True, drop_remainder=True)",
+            ),
+            Contender(
+                "Keras 3 fit",
+                "digits_keras.py --steps 12000",
+                "Sequential, Adam 0.001, steps_per_execution=500, jit_compile=False; the same tf.data",
+            ),
+            Contender(
+                "by hand, tf.while",
+                "digits_loop.py --steps 12000",
+                "raw variables, ResourceApplyAdam, 500 steps a call; the same tf.data",
+            ),
+        ],
+        smaller_is_better=("first_step_s", "cpu_ms_per_step"),
+    ),
+    "memory": Workload(
+        "Resident memory over evaluate() calls",
+        {"after_5_mb": "MB after call 5", "after_last_mb": "MB after the last", "growth_percent": "growth, %"},
+        [_repeated(_CENSUS_ESTIMATOR, 20), _repeated(_CENSUS_HEADWAY, 100)],
+        census=True,
+    ),
+    "imports": Workload(
+        "import headway",
+        {
+            "bare_python_s": "bare Python, s",
+            "with_headway_s": "with the import, s",
+            "import_headway_s": "difference, s",
+        },
+        [Contender("headway", "import_time.py", "processes in turn, medians of 20")],
+        no_ratio=("bare_python_s", "with_headway_s", "import_headway_s"),
+    ),
+}

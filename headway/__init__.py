@@ -1,0 +1,109 @@
+"""headway: the Estimator API for today's TensorFlow and Keras 3.
+
+The public names load on first use: `import headway` takes no time, and TensorFlow starts with the first name used.
+
+Example:
+  >>> import headway as hw
+  >>> hw.ModeKeys.TRAIN
+  'train'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that has it; a name that equals its module's last part is that module itself. All public
+# names of headway.estimators stand here too. The imports for type checkers below say the same once more, as they cannot
+# read a table; tests keep all three equal.
+_HOMES = {
+    "estimators": "headway.estimators",
+    "feature_columns": "headway.feature_columns",
+    "heads": "headway.heads",
+    "input_pipelines": "headway.input_pipelines",
+    "CheckpointSaverHook": "headway.estimators",
+    "DNNClassifier": "headway.estimators",
+    "DNNEstimator": "headway.estimators",
+    "DNNLinearCombinedClassifier": "headway.estimators",
+    "DNNLinearCombinedEstimator": "headway.estimators",
+    "DNNLinearCombinedRegressor": "headway.estimators",
+    "DNNRegressor": "headway.estimators",
+    "Estimator": "headway.estimators",
+    "EstimatorSpec": "headway.estimators",
+    "FinalOpsHook": "headway.estimators",
+    "GlobalStepWaiterHook": "headway.estimators",
+    "Hook": "headway.estimators",
+    "LinearClassifier": "headway.estimators",
+    "LinearEstimator": "headway.estimators",
+    "LinearRegressor": "headway.estimators",
+    "LoggingTensorHook": "headway.estimators",
+    "ModeKeys": "headway.estimators",
+    "NanLossDuringTrainingError": "headway.estimators",
+    "NanTensorHook": "headway.estimators",
+    "ProfilerHook": "headway.estimators",
+    "Run": "headway.estimators",
+    "RunConfig": "headway.estimators",
+    "StepCounterHook": "headway.estimators",
+    "StopAtStepHook": "headway.estimators",
+    "SummarySaverHook": "headway.estimators",
+    "WarmStartSettings": "headway.estimators",
+    "every_n_secs": "headway.estimators",
+    "every_n_steps": "headway.estimators",
+    "minimize": "headway.estimators",
+}
+
+if TYPE_CHECKING:
+    from headway import estimators as estimators
+    from headway import feature_columns as feature_columns
+    from headway import heads as heads
+    from headway import input_pipelines as input_pipelines
+    from headway.estimators import CheckpointSaverHook as CheckpointSaverHook
+    from headway.estimators import DNNClassifier as DNNClassifier
+    from headway.estimators import DNNEstimator as DNNEstimator
+    from headway.estimators import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
+    from headway.estimators import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
+    from headway.estimators import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
+    from headway.estimators import DNNRegressor as DNNRegressor
+    from headway.estimators import Estimator as Estimator
+    from headway.estimators import EstimatorSpec as EstimatorSpec
+    from headway.estimators import FinalOpsHook as FinalOpsHook
+    from headway.estimators import GlobalStepWaiterHook as GlobalStepWaiterHook
+    from headway.estimators import Hook as Hook
+    from headway.estimators import LinearClassifier as LinearClassifier
+    from headway.estimators import LinearEstimator as LinearEstimator
+    from headway.estimators import LinearRegressor as LinearRegressor
+    from headway.estimators import LoggingTensorHook as LoggingTensorHook
+    from headway.estimators import ModeKeys as ModeKeys
+    from headway.estimators import NanLossDuringTrainingError as NanLossDuringTrainingError
+    from headway.estimators import NanTensorHook as NanTensorHook
+    from headway.estimators import ProfilerHook as ProfilerHook
+    from headway.estimators import Run as Run
+    from headway.estimators import RunConfig as RunConfig
+    from headway.estimators import StepCounterHook as StepCounterHook
+    from headway.estimators import StopAtStepHook as StopAtStepHook
+    from headway.estimators import SummarySaverHook as SummarySaverHook
+    from headway.estimators import WarmStartSettings as WarmStartSettings
+    from headway.estimators import every_n_secs as every_n_secs
+    from headway.estimators import every_n_steps as every_n_steps
+    from headway.estimators import minimize as minimize
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on first use (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(
+            f"module 'headway' has no attribute {name!r}. Its public names: {', '.join(sorted(_HOMES))}."
+        )
+    module = importlib.import_module(home)
+    value = module if home == f"headway.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,104 @@
+"""What a piece of model code may know about the step that it is traced in.
+
+The estimator opens a `StepContext` around each call of a `model_fn`. Heads, optimizers and summaries look it up here,
+so that the floors below the estimator need not import it. Outside an estimator there is no context, and each function
+here falls back to what an ordinary TensorFlow program would do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from headway import _tensorflow
+
+
+@dataclasses.dataclass
+class StepContext:
+    """The surroundings of one call of a `model_fn`.
+
+    Attributes:
+      mode: a `ModeKeys` value.
+      global_step: the int64 scalar variable that counts training steps.
+      owns: tells whether a variable was made inside this call, so that checkpoints hold it.
+      record: bool scalar tensor, or None: whether summaries are written in this step.
+      tape: the gradient tape that watches this call when it runs eagerly; None in a graph.
+      gradient_clipping: largest global norm of the gradients, or None.
+      gradient_accumulation: number of steps whose gradients are averaged before one update.
+      compiled: whether XLA compiles the step: it knows no strings, and no sparse updates.
+      variables_only: whether the call is made for its variables alone: nothing that it computes ever runs.
+      training_metrics: whether heads compute their metrics in training as well.
+      summaries: what `headway._summary` collected: (kind, tag, tensor).
+      values: scalars of this step that a log may show, by name.
+      uses: names of the settings above that model code has honoured in this call.
+      loss_is_share: whether the losses of the replicas add up to the loss of the global batch. Heads set it; the loss
+        of any other model_fn is taken to be a mean over the replica's own batch.
+    """
+
+    mode: str
+    global_step: tf.Variable
+    owns: Callable[[Any], bool]
+    record: tf.Tensor | None = None
+    tape: tf.GradientTape | None = None
+    gradient_clipping: float | None = None
+    gradient_accumulation: int = 1
+    compiled: bool = False
+    variables_only: bool = False
+    training_metrics: bool = False
+    summaries: list[tuple[str, str, tf.Tensor]] = dataclasses.field(default_factory=list)
+    values: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    uses: set[str] = dataclasses.field(default_factory=set)
+    loss_is_share: bool = False
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.contexts: list[StepContext] = []
+
+
+_stack = _Stack()
+
+
+def current() -> StepContext | None:
+    """Returns the context of the `model_fn` call that is being traced in this thread, or None."""
+    return _stack.contexts[-1] if _stack.contexts else None
+
+
+@contextlib.contextmanager
+def entered(context: StepContext) -> Iterator[StepContext]:
+    """Makes `context` the current one for this thread."""
+    _stack.contexts.append(context)
+    try:
+        yield context
+    finally:
+        _stack.contexts.pop()
+
+
+def num_replicas() -> int:
+    """Returns how many replicas run the current code in step; 1 outside a strategy."""
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def global_sum(value: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of `value` over all replicas and workers; `value` itself where there is only one.
+
+    The training loss of a replica that has the sum `s` over `n` rows is `s / global_sum(n)`: such losses, and their
+    gradients, add up over the replicas to those of the global batch, however it was split. No gradient flows through
+    the sum.
+
+    Outside training inside an estimator (evaluation, prediction) each replica's batch stands for itself, and `value` is
+    returned.
+    """
+    replica_context = tf.distribute.get_replica_context()
+    context = current()
+    if num_replicas() == 1 or replica_context is None or (context is not None and context.mode != "train"):
+        return value
+    if context is not None:
+        context.loss_is_share = True
+        _tensorflow.scale_v1_losses(tf.distribute.get_strategy(), False)
+    return replica_context.all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(value))

@@ -1,0 +1,51 @@
+"""Summaries that model code may ask for in any mode.
+
+A value may be a function that computes it: it then costs nothing in the steps that do not record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+from headway import _context
+
+# A tensor, or a function that returns one; TensorFlow is untyped, so a checker sees the first as Any.
+Value: TypeAlias = "Any | Callable[[], Any]"
+
+
+def scalar(tag: str, value: Value) -> None:
+    """Writes `value` (a scalar) under `tag` whenever the estimator records summaries; else does nothing."""
+    _collect("scalar", tag, value)
+
+
+def histogram(tag: str, value: Value) -> None:
+    """Writes the distribution of `value` (any shape) under `tag` whenever the estimator records summaries."""
+    _collect("histogram", tag, value)
+
+
+def _collect(kind: str, tag: str, value: Value) -> None:
+    context = _context.current()
+    if context is not None:
+        context.summaries.append((kind, tag, value))
+
+
+def serialized(context: _context.StepContext) -> tf.Tensor:
+    """Returns what was collected as one serialised `Summary`, a string scalar; empty in a step that does not record."""
+    if not context.summaries or context.record is None:
+        return tf.constant("")
+    writers = {"scalar": _scalar_summary, "histogram": tf.raw_ops.HistogramSummary}
+
+    def write() -> tf.Tensor:
+        # Serialised protocol buffers of one type merge when they are joined.
+        values = [value() if callable(value) else value for _, _, value in context.summaries]
+        parts = zip(context.summaries, values, strict=True)
+        return tf.strings.join([writers[kind](tag=tag, values=value) for (kind, tag, _), value in parts])
+
+    return tf.cond(context.record, write, lambda: tf.constant(""))
+
+
+def _scalar_summary(*, tag: str, values: tf.Tensor) -> tf.Tensor:
+    return tf.raw_ops.ScalarSummary(tags=tag, values=tf.cast(values, tf.float32))

@@ -1,0 +1,122 @@
+"""The one place that touches names which TensorFlow and Keras do not document.
+
+Each entry says what it is for and when it can go.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import keras
+import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.backend.common import variables as keras_variables
+
+_T = TypeVar("_T")
+
+
+@contextlib.contextmanager
+def fresh_keras_names() -> Iterator[None]:
+    """Starts Keras's automatic names and its name-scope stack anew, and puts the old ones back at the end.
+
+    Keras counts names for the whole process, so that a second call of a model_fn would name its layers differently.
+    Can go when Keras offers a scope for automatic names.
+    """
+    kept = {key: global_state.get_global_attribute(key) for key in ("object_name_uids", "name_scope_stack")}
+    for key in kept:
+        global_state.set_global_attribute(key, None)
+    try:
+        yield
+    finally:
+        for key, value in kept.items():
+            global_state.set_global_attribute(key, value)
+
+
+def keras_scope() -> tuple[str, Any] | None:
+    """Returns the path of the open Keras name scopes and the object that opened the innermost one; None outside Keras.
+
+    Keras 3 gives `tf.Variable` only the last part of a variable's name. Can go when it gives the path.
+    """
+    stack = global_state.get_global_attribute("name_scope_stack")
+    if not stack:
+        return None
+    return str(keras_variables.current_path()), stack[-1].caller
+
+
+def keras_variable_value(variable: Any) -> tf.Variable:
+    """Returns the `tf.Variable` behind a Keras variable, and any other variable as it is."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+@contextlib.contextmanager
+def fresh_collections(graph: Any) -> Iterator[None]:
+    """Empties the collections of `graph` (v1 variables, summaries, ...), and puts them back at the end.
+
+    Function graphs share the lists of the graphs around them, so that one call of a model_fn would see what another has
+    left.
+    """
+    kept = {key: graph.get_collection(key) for key in list(graph.collections)}
+    for key in kept:
+        graph.clear_collection(key)
+    try:
+        yield
+    finally:
+        for key in list(graph.collections):
+            graph.clear_collection(key)
+        for key, values in kept.items():
+            for value in values:
+                graph.add_to_collection(key, value)
+
+
+def optimizer_slots(optimizer: Any, kind: str) -> list[Any]:
+    """Returns the slots of one kind ("accumulators", ...) of a built Keras optimizer, in the order of its variables.
+
+    Keras documents `optimizer.variables`, one flat list. Can go when it documents the slots.
+    """
+    return list(getattr(optimizer, f"_{kind}"))
+
+
+def encloses(outer: Any, graph: Any) -> bool:
+    """Returns whether `graph` may use tensors of `outer`: is it, or is the graph of a function traced inside it.
+
+    `tf.Graph` does not tell of the graphs around it. Can go when it does.
+    """
+    while graph is not None and graph is not outer:
+        graph = getattr(graph, "outer_graph", None)
+    return graph is outer
+
+
+def outside_graphs(make: Callable[[], _T]) -> _T:
+    """Returns `make()`, run where no graph, name scope, or variable creator scope is open: in a thread of its own.
+
+    `tf.init_scope` leaves the creator scopes of the function being traced in force, among them the one by which
+    `tf.function` notes that it has made variables, after which it traces everything a second time.
+    """
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(make).result()
+
+
+def scale_v1_losses(strategy: tf.distribute.Strategy, scale: bool) -> None:
+    """Says whether compat.v1 optimizers divide the loss by the number of replicas, whose gradients they add up.
+
+    tf.estimator switched this on for every model_fn. Can go with compat.v1.
+    """
+    strategy._scale_loss_for_estimator = scale
+
+
+def leaves_nothing_to_tune(dataset: tf.data.Dataset) -> bool:
+    """Returns whether no stage of a pipeline has a size or a parallelism that tf.data is to find out (`AUTOTUNE`).
+
+    Can go when a dataset tells its stages.
+    """
+    stages = [dataset]
+    while stages:
+        stage = stages.pop()
+        settings = (getattr(stage, name, None) for name in ("_num_parallel_calls", "_buffer_size", "_cycle_length"))
+        if any(value is not None and tf.get_static_value(value) == tf.data.AUTOTUNE for value in settings):
+            return False
+        stages.extend(stage._inputs())
+    return True

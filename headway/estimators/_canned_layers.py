@@ -1,0 +1,154 @@
+"""The layers of the ready-made models: variables under tf.estimator's names, and the operations on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from headway import _context, _summary
+
+# Of the moving averages of batch normalisation: tf.estimator's settings.
+_MOMENTUM = 0.999
+_EPSILON = 1e-3
+
+
+class Variables:
+    """Makes the variables of one part of a model; a `headway.feature_columns` variable factory.
+
+    Args:
+      prefix: what the full names begin with, such as "dnn".
+
+    Attributes:
+      trainable: the trainable variables so far, in the order in which they were asked for.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.trainable: list[tf.Variable] = []
+        self._prefix = prefix
+
+    def under(self, prefix: str) -> Callable[..., tf.Variable]:
+        """Returns a variable factory whose names begin with `prefix` as well."""
+
+        def variable(
+            name: str, shape: tuple[int, ...], initializer: Any, dtype: tf.DType = tf.float32, trainable: bool = True
+        ) -> tf.Variable:
+            return self(f"{prefix}/{name}", shape, initializer, dtype, trainable)
+
+        return variable
+
+    def __call__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any,
+        dtype: tf.DType = tf.float32,
+        trainable: bool = True,
+    ) -> tf.Variable:
+        """Returns the variable of that name: a new one, or the one that the estimator keeps under the name."""
+        variable = tf.Variable(
+            lambda: initializer(shape, dtype),
+            name=f"{self._prefix}/{name}",
+            shape=shape,
+            dtype=dtype,
+            trainable=trainable,
+            # What is not trained is given the same value by all replicas.
+            aggregation=tf.VariableAggregation.NONE if trainable else tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        if trainable:
+            self.trainable.append(variable)
+        return variable
+
+
+def dense(
+    net: tf.Tensor,
+    units: int,
+    variable: Callable[..., tf.Variable],
+    activation: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> tf.Tensor:
+    """Returns `activation(net @ kernel + bias)`, `[B, units]`, in the compute type of the Keras dtype policy."""
+    dtype = tf.as_dtype(keras.config.dtype_policy().compute_dtype)
+    # A new initializer each time: Keras's draw the same values again for the same shape.
+    kernel = variable("kernel", (int(net.shape[-1]), units), keras.initializers.GlorotUniform())
+    bias = variable("bias", (units,), keras.initializers.Zeros())
+    product = tf.matmul(tf.cast(net, dtype), tf.cast(kernel, dtype))
+    net = tf.nn.bias_add(product, tf.cast(bias, dtype))
+    return net if activation is None else activation(net)
+
+
+def dropout(net: tf.Tensor, rate: float, layer: int, run_seed: int | None) -> tf.Tensor:
+    """Drops values with probability `rate` and scales the others up by `1 / (1 - rate)`.
+
+    What is dropped follows from the seed of the run, the layer, the replica and the global step alone: a run that is
+    resumed drops what it would have dropped, and no state is kept.
+    """
+    context, replica = _context.current(), tf.distribute.get_replica_context()
+    step = tf.zeros([], tf.int64) if context is None else context.global_step.read_value()
+    index = 0 if replica is None else replica.replica_id_in_sync_group
+    stream = tf.cast(index, tf.int64) * 1_000_003 + layer
+    seed = tf.stack([step, stream + (run_seed or 0) * 7_919_000_003 % 2**61])
+    return tf.nn.experimental.stateless_dropout(net, rate, seed)
+
+
+def batch_norm(net: tf.Tensor, variable: Callable[..., tf.Variable], *, training: bool) -> tf.Tensor:
+    """Normalises each of the values `[B, n]` over the batch, or by the moving averages outside training.
+
+    Ioffe, Szegedy 2015, https://arxiv.org/abs/1502.03167. The batch is the global one: the result does not depend on
+    the number of replicas.
+    """
+    shape, zeros, ones = (int(net.shape[-1]),), keras.initializers.Zeros(), keras.initializers.Ones()
+    gamma, beta = variable("gamma", shape, ones), variable("beta", shape, zeros)
+    moving_mean = variable("moving_mean", shape, zeros, tf.float32, False)
+    moving_variance = variable("moving_variance", shape, ones, tf.float32, False)
+    net = tf.cast(net, tf.float32)
+    mean, variance = moving_mean, moving_variance
+    if training:
+        mean, variance = _moments(net)
+        moving_mean.assign_sub((moving_mean - mean) * (1.0 - _MOMENTUM))
+        moving_variance.assign_sub((moving_variance - variance) * (1.0 - _MOMENTUM))
+    return tf.nn.batch_normalization(net, mean, variance, beta, gamma, _EPSILON)
+
+
+def _moments(net: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns mean and variance over the rows of all replicas, `[n]` each."""
+    replica = tf.distribute.get_replica_context()
+    if _context.num_replicas() == 1 or replica is None:
+        mean, variance = tf.nn.moments(net, [0])
+        return mean, variance
+    add_up = tf.distribute.ReduceOp.SUM
+    rows, total = replica.all_reduce(add_up, [tf.cast(tf.shape(net)[0], tf.float32), tf.reduce_sum(net, 0)])
+    mean = total / rows
+    squares = replica.all_reduce(add_up, tf.reduce_sum(tf.math.squared_difference(net, mean), 0))
+    return mean, squares / rows
+
+
+def summarize_layer(net: tf.Tensor, tag: str) -> None:
+    """Writes the classic summaries of a layer: the part of values that are zero, and how the values are distributed."""
+    _summary.scalar(f"{tag}/fraction_of_zero_values", lambda: _mean_of(tf.equal(net, 0)))
+    _summary.histogram(f"{tag}/activation", lambda: finite(net))
+
+
+def summarize_linear(weights: list[tf.Variable], bias: tf.Variable) -> None:
+    """Writes the classic summaries of a linear model: its bias, and the part of weights that are zero."""
+    if bias.shape[0] > 1:
+        _summary.histogram("bias", lambda: finite(tf.convert_to_tensor(bias)))
+    else:
+        _summary.scalar("bias", lambda: tf.convert_to_tensor(bias)[0])
+    size = float(sum(variable.shape.num_elements() for variable in weights))
+
+    def fraction() -> tf.Tensor:
+        zeros = [tf.reduce_sum(tf.cast(tf.equal(variable, 0), tf.float32)) for variable in weights]
+        return tf.add_n(zeros) / size
+
+    _summary.scalar("fraction_of_zero_weights", fraction)
+
+
+def finite(values: tf.Tensor) -> tf.Tensor:
+    """Returns the finite ones among `values`: a histogram takes no others, and a NaN loss has an error of its own."""
+    return tf.boolean_mask(values, tf.math.is_finite(values))
+
+
+def _mean_of(truth: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.cast(truth, tf.float32))

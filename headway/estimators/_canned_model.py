@@ -1,0 +1,293 @@
+"""The one model behind all ready-made estimators: a deep part, a linear part, or both, and a head."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from headway import feature_columns as fc
+from headway._optimize import minimize
+from headway._spec import EstimatorSpec, ModeKeys
+from headway.estimators import _canned_layers as layers
+from headway.estimators._canned_layers import Variables
+from headway.estimators._estimator import Estimator
+from headway.estimators._optimizers import OptimizerMaker, optimizer_maker
+from headway.estimators._run_config import RunConfig
+from headway.heads import BinaryClassHead, Head, MultiClassHead
+
+# tf.estimator's learning rates for optimizers that are given by name.
+_DEEP_RATE = 0.001
+_LINEAR_RATE = 0.2
+_COMBINED_LINEAR_RATE = 0.005
+
+Activation = Callable[[tf.Tensor], tf.Tensor] | str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepPart:
+    """Hidden layers over dense columns; made by `deep_part`."""
+
+    columns: tuple[fc.FeatureColumn, ...]
+    hidden_units: tuple[int, ...]
+    activation: Callable[[tf.Tensor], tf.Tensor] | None
+    dropout: float
+    batch_norm: bool
+    optimizer: OptimizerMaker
+
+    def logits(
+        self, features: Mapping[str, Any], units: int, *, training: bool, seed: int | None
+    ) -> tuple[tf.Tensor, list[tf.Variable]]:
+        """Returns float `[B, units]` and the trainable variables."""
+        variables = Variables("dnn")
+        net = fc.dense_tensor(self.columns, features, variables.under("input_from_feature_columns/input_layer"))
+        for i, width in enumerate(self.hidden_units):
+            scope = f"hiddenlayer_{i}"
+            net = layers.dense(net, width, variables.under(scope), self.activation)
+            if training and self.dropout:
+                net = layers.dropout(net, self.dropout, i, seed)
+            if self.batch_norm:
+                net = layers.batch_norm(net, variables.under(f"{scope}/batchnorm_{i}"), training=training)
+            layers.summarize_layer(net, f"dnn/{scope}")
+        logits = layers.dense(net, units, variables.under("logits"))
+        layers.summarize_layer(logits, "dnn/logits")
+        return logits, variables.trainable
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearPart:
+    """A weight for each id or value of the columns, and a bias; made by `linear_part`."""
+
+    columns: tuple[fc.FeatureColumn, ...]
+    sparse_combiner: str
+    optimizer: OptimizerMaker
+
+    def logits(self, features: Mapping[str, Any], units: int) -> tuple[tf.Tensor, list[tf.Variable]]:
+        """Returns float32 `[B, units]` and the trainable variables."""
+        variables = Variables("linear")
+        variable = variables.under("linear_model")
+        logits = fc.linear_logits(self.columns, features, units, variable, self.sparse_combiner)
+        *weights, bias = variables.trainable
+        layers.summarize_linear(weights, bias)
+        return logits, variables.trainable
+
+
+def deep_part(
+    columns: Any,
+    hidden_units: Any,
+    optimizer: Any,
+    activation_fn: Activation,
+    dropout: float | None,
+    batch_norm: bool,
+    *,
+    prefix: str = "",
+) -> DeepPart:
+    """Returns the deep part of a model, checked.
+
+    Args:
+      columns: dense columns.
+      hidden_units: number of units in each hidden layer.
+      optimizer: see `optimizer_maker`.
+      activation_fn: of the hidden layers; a function, its name in Keras, or None for none.
+      dropout: probability of dropping a value behind a hidden layer, or None.
+      batch_norm: whether each hidden layer is followed by batch normalisation.
+      prefix: what the estimator puts before the names of the arguments, such as "dnn_".
+
+    Raises:
+      ValueError: if one of the arguments is not as above.
+    """
+    return DeepPart(
+        columns=_names_argument(f"{prefix}feature_columns", lambda: fc.DenseFeatures(columns).feature_columns),
+        hidden_units=_checked_units(hidden_units, f"{prefix}hidden_units"),
+        activation=_checked_activation(activation_fn, f"{prefix}activation_fn"),
+        dropout=_checked_dropout(dropout, f"{prefix}dropout"),
+        batch_norm=bool(batch_norm),
+        optimizer=optimizer_maker(optimizer, _DEEP_RATE, f"{prefix}optimizer"),
+    )
+
+
+def linear_part(columns: Any, optimizer: Any, sparse_combiner: str, *, combined: bool = False) -> LinearPart:
+    """Returns the linear part of a model, checked.
+
+    Args:
+      columns: dense or categorical columns.
+      optimizer: see `optimizer_maker`; None for Ftrl with a rate that falls with the number of columns.
+      sparse_combiner: "sum", "mean" or "sqrtn".
+      combined: whether a deep part may stand beside it: the learning rates are smaller then.
+
+    Raises:
+      ValueError: if one of the arguments is not as above.
+    """
+    prefix = "linear_" if combined else ""
+    checked = _names_argument(
+        f"{prefix}feature_columns",
+        lambda: fc.LinearModel(columns, sparse_combiner=sparse_combiner).feature_columns,
+    )
+    rate = _LINEAR_RATE
+    if combined:
+        rate = min(_COMBINED_LINEAR_RATE, 1.0 / math.sqrt(len(checked)))
+    elif optimizer is None:
+        optimizer, rate = "Ftrl", min(_LINEAR_RATE, 1.0 / math.sqrt(len(checked)))
+    return LinearPart(checked, sparse_combiner, optimizer_maker(optimizer, rate, f"{prefix}optimizer"))
+
+
+class _Inputs(tf.Module):
+    """The input transform: the columns' host part, and the raw features that the head reads.
+
+    Args:
+      columns: all columns of the model.
+      keep: names of raw features to keep where they are there; None to keep all.
+
+    Attributes:
+      seen: names of the features of the last batch that was traced, for error messages.
+    """
+
+    def __init__(self, columns: Sequence[fc.FeatureColumn], keep: tuple[str, ...] | None) -> None:
+        super().__init__(name="inputs")
+        self._transform = fc.ColumnTransform(list(dict.fromkeys(columns)))
+        self._keep = keep
+        self.seen: tuple[str, ...] = ()
+
+    @property
+    def float_names(self) -> dict[str, list[str]]:
+        """See `ColumnTransform.float_names`."""
+        names: dict[str, list[str]] = self._transform.float_names
+        return names
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, features: Any) -> dict[str, Any]:
+        if not isinstance(features, Mapping):
+            raise ValueError(
+                f"features should be a dictionary of `Tensor`s. Given type: {type(features)}. Let input_fn return "
+                "{name: values}, with a name for each feature that a column reads."
+            )
+        self.seen = tuple(sorted(features))
+        kept = features if self._keep is None else {name: features[name] for name in self._keep if name in features}
+        return {**kept, **self._transform(features)}
+
+
+class CannedEstimator(Estimator):
+    """What the ready-made estimators have in common.
+
+    Args:
+      head: the head.
+      deep: the deep part, or None.
+      linear: the linear part, or None. One of the two is there.
+      weight_column: what the head reads from the features; `ALL_FEATURES` if that is not known.
+      model_dir: see `Estimator`.
+      config: see `Estimator`.
+      warm_start_from: see `Estimator`.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        deep: DeepPart | None,
+        linear: LinearPart | None,
+        weight_column: Any,
+        *,
+        model_dir: Any = None,
+        config: RunConfig | None = None,
+        warm_start_from: Any = None,
+    ) -> None:
+        if not isinstance(head, Head):
+            raise TypeError(
+                f"`head` must be a head of headway.heads. Received: {head!r} of type {type(head).__name__}."
+            )
+        self._head = head
+        self._deep = deep
+        self._linear = linear
+        self._weight = None if weight_column is ALL_FEATURES else getattr(weight_column, "key", weight_column)
+        columns = [column for part in (deep, linear) if part is not None for column in part.columns]
+        keep = None if weight_column is ALL_FEATURES else () if self._weight is None else (self._weight,)
+        self._inputs = _Inputs(columns, keep)
+        super().__init__(
+            self._canned_model_fn,
+            model_dir=model_dir,
+            config=config,
+            warm_start_from=warm_start_from,
+            input_transform=self._inputs,
+        )
+
+    def _canned_model_fn(self, features: Any, labels: Any, mode: str, config: RunConfig) -> EstimatorSpec:
+        if self._weight is not None and mode != ModeKeys.PREDICT and self._weight not in features:
+            raise ValueError(
+                f"Feature {self._weight} is not in features dictionary: the head reads the example weights from it "
+                f"(`weight_column`). Features that are there: {list(self._inputs.seen)}."
+            )
+        features = features if fc.is_transformed(features) else self._inputs(features)
+        units, training = self._head.logits_dimension, mode == ModeKeys.TRAIN
+        logits: list[tf.Tensor] = []
+        trained: list[tuple[OptimizerMaker, list[tf.Variable]]] = []
+        if self._deep is not None:
+            part, variables = self._deep.logits(features, units, training=training, seed=config.tf_random_seed)
+            logits.append(tf.cast(part, tf.float32))
+            trained.append((self._deep.optimizer, variables))
+        if self._linear is not None:
+            part, variables = self._linear.logits(features, units)
+            if self._summarizes_linear_logits:
+                layers.summarize_layer(part, "linear")
+            logits.append(part)
+            trained.append((self._linear.optimizer, variables))
+        return self._head.create_estimator_spec(
+            features,
+            mode,
+            tf.add_n(logits) if len(logits) > 1 else logits[0],
+            labels=labels,
+            train_op_fn=lambda loss: minimize([(make(), variables) for make, variables in trained], loss),
+        )
+
+    # Only combined models write the summaries of the linear logits, as in tf.estimator.
+    _summarizes_linear_logits = False
+
+
+ALL_FEATURES = object()
+
+
+def classification_head(n_classes: int, weight_column: Any, label_vocabulary: Any, loss_reduction: str) -> Head:
+    """Returns the head of a classifier: for two classes one logit, for more one logit each."""
+    if n_classes == 2:
+        return BinaryClassHead(
+            weight_column=weight_column, label_vocabulary=label_vocabulary, loss_reduction=loss_reduction
+        )
+    return MultiClassHead(
+        n_classes, weight_column=weight_column, label_vocabulary=label_vocabulary, loss_reduction=loss_reduction
+    )
+
+
+def _names_argument(argument: str, make: Callable[[], tuple[fc.FeatureColumn, ...]]) -> tuple[fc.FeatureColumn, ...]:
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(f"`{argument}`: {error}") from error
+
+
+def _checked_units(hidden_units: Any, argument: str) -> tuple[int, ...]:
+    wanted = f"`{argument}` must be a list of the number of units in each hidden layer, such as [64, 32]."
+    if isinstance(hidden_units, str | Mapping) or not hasattr(hidden_units, "__iter__"):
+        raise ValueError(f"{wanted} Received: {hidden_units!r}.")
+    units = list(hidden_units)
+    if any(isinstance(n, bool) or not hasattr(n, "__index__") or n < 1 for n in units):
+        raise ValueError(f"{wanted} Each must be an integer >= 1. Received: {hidden_units!r}.")
+    return tuple(int(n) for n in units)
+
+
+def _checked_activation(activation: Activation, argument: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    if isinstance(activation, str):
+        found: Callable[[tf.Tensor], tf.Tensor] = keras.activations.get(activation)
+        return found
+    if activation is not None and not callable(activation):
+        raise ValueError(f"`{argument}` must be a function such as tf.nn.relu, or None. Received: {activation!r}.")
+    return activation
+
+
+def _checked_dropout(dropout: Any, argument: str) -> float:
+    if dropout is None:
+        return 0.0
+    if isinstance(dropout, bool | str) or not hasattr(dropout, "__float__") or not 0.0 <= dropout < 1.0:
+        raise ValueError(f"`{argument}` must be None or a probability in [0, 1). Received: {dropout!r}.")
+    return float(dropout)

@@ -1,0 +1,411 @@
+"""Checkpoints in tf.estimator's own format.
+
+One tensor per variable under its full name, in `model.ckpt-<step>.*`, and the `checkpoint` state file.
+
+A checkpoint is written under a temporary name, flushed to the disk, and renamed; only then does the state file name it.
+A process that dies at any moment leaves the one before it readable.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import difflib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from headway._log import logger
+from headway.estimators._variables import VariableStore
+
+_BASENAME = "model.ckpt"
+_STATE_FILE = "checkpoint"
+_INDEX = re.compile(r"model\.ckpt-(\d+)\.index$")
+# What a process that is killed while writing leaves: our temporary files, and the folder in which TensorFlow gathers
+# the parts of a checkpoint.
+_TEMPORARY = re.compile(r"^(model\.ckpt-\d+|checkpoint)((\.input\.json)?\.tmp-\d+|(\.input)?_temp/?$)")
+# Variables that a checkpoint of another program may lack without loss: they follow from the global step or from the
+# seed.
+_DERIVED = re.compile(r"(^|/)(iter|decay|learning_rate|seed_generator_state)$")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint does not fit the model, or none can be read."""
+
+
+class PositionNotSavableError(RuntimeError):
+    """The state of an input iterator cannot be saved."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk: its path without ending, and its step."""
+
+    path: str
+    step: int
+
+    @property
+    def stamp(self) -> tuple[str, int]:
+        """Tells this file from another one that is written to the same path later."""
+        return self.path, int(tf.io.gfile.stat(self.path + ".index").mtime_nsec)
+
+
+class CheckpointDirectory:
+    """The checkpoints of one model_dir.
+
+    Args:
+      model_dir: the directory; made when the first checkpoint is written.
+      keep_max: number of newest checkpoints to keep; 0 or None for all.
+      keep_every_n_hours: of the checkpoints that would be deleted, one in so many hours is kept for good.
+    """
+
+    def __init__(self, model_dir: str, *, keep_max: int | None = 5, keep_every_n_hours: float = 10000) -> None:
+        self.model_dir = model_dir
+        self._keep_max = keep_max or 0
+        self._keep_seconds = keep_every_n_hours * 3600
+        self._last_preserved: float | None = None
+        self._lock = threading.Lock()
+
+    def path(self, step: int) -> str:
+        """Returns the path, without ending, of the checkpoint of `step`."""
+        return os.path.join(self.model_dir, f"{_BASENAME}-{step}")
+
+    def newest_first(self) -> list[Checkpoint]:
+        """Returns the checkpoints that are there: those of the state file first, then any others."""
+        found: dict[str, Checkpoint] = {}
+        state = _read_state(self.model_dir)
+        if state is not None:
+            paths = [state.model_checkpoint_path, *reversed(list(state.all_model_checkpoint_paths))]
+            for path in (os.path.join(self.model_dir, path) for path in paths):
+                step = _step_of(path)
+                if step is not None and tf.io.gfile.exists(path + ".index"):
+                    found.setdefault(path, Checkpoint(path, step))
+        if tf.io.gfile.isdir(self.model_dir):
+            steps = (_INDEX.match(name) for name in tf.io.gfile.listdir(self.model_dir))
+            for step in sorted((int(match[1]) for match in steps if match), reverse=True):
+                found.setdefault(self.path(step), Checkpoint(self.path(step), step))
+        return list(found.values())
+
+    def latest(self) -> Checkpoint | None:
+        """Returns the checkpoint that the state file names, or the newest one there is; None if there is none."""
+        return next(iter(self.newest_first()), None)
+
+    def write(
+        self, step: int, tensors: Mapping[str, tf.Tensor], beside: Callable[[str], None] | None = None
+    ) -> Checkpoint:
+        """Writes a checkpoint, then forgets the oldest ones.
+
+        Args:
+          step: its global step.
+          tensors: full variable name -> value.
+          beside: called with the temporary and with the final path before the checkpoint becomes visible; writes what
+            belongs to it.
+        """
+        with self._lock:
+            tf.io.gfile.makedirs(self.model_dir)
+            path = self.path(step)
+            write_tensors(path, tensors, before_visible=beside)
+            self._update_state(path)
+        return Checkpoint(path, step)
+
+    def clean(self) -> None:
+        """Removes what a process that was killed while writing has left."""
+        for name in tf.io.gfile.listdir(self.model_dir) if tf.io.gfile.isdir(self.model_dir) else ():
+            if _TEMPORARY.search(name):
+                _remove(os.path.join(self.model_dir, name))
+
+    def _update_state(self, path: str) -> None:
+        state = _read_state(self.model_dir)
+        kept: dict[str, float] = {}
+        if state is not None:
+            stamps = list(state.all_model_checkpoint_timestamps) or [time.time()] * len(
+                state.all_model_checkpoint_paths
+            )
+            kept = dict(zip(state.all_model_checkpoint_paths, stamps, strict=True))
+            if self._last_preserved is None and state.last_preserved_timestamp:
+                self._last_preserved = state.last_preserved_timestamp
+        if self._last_preserved is None:
+            self._last_preserved = min(kept.values(), default=time.time())
+        kept.pop(os.path.basename(path), None)
+        kept = {
+            name: stamp
+            for name, stamp in kept.items()
+            if tf.io.gfile.exists(os.path.join(self.model_dir, name) + ".index")
+        }
+        kept[os.path.basename(path)] = time.time()
+        doomed = []
+        while self._keep_max and len(kept) > self._keep_max:
+            name, stamp = next(iter(kept.items()))
+            del kept[name]
+            if stamp > self._last_preserved + self._keep_seconds:
+                self._last_preserved = stamp
+            else:
+                doomed.append(name)
+        _write_state(self.model_dir, kept, self._last_preserved)
+        # Deleted last: the state file never names a checkpoint that is gone.
+        for name in doomed:
+            _delete(os.path.join(self.model_dir, name))
+
+
+def write_tensors(
+    path: str, tensors: Mapping[str, tf.Tensor], before_visible: Callable[[str], None] | None = None
+) -> None:
+    """Writes a V2 checkpoint to `path` so that it is there whole or not at all."""
+    temporary = f"{path}.tmp-{os.getpid()}-{threading.get_ident()}"
+    names = list(tensors)
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=temporary,
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[tensors[name] for name in names],
+        )
+        data, index = ".data-00000-of-00001", ".index"
+        for ending in (data, index):
+            _flush(temporary + ending)
+        if before_visible is not None:
+            before_visible(path)
+        # A checkpoint exists as soon as its index does, so the data goes first.
+        for ending in (data, index):
+            tf.io.gfile.rename(temporary + ending, path + ending, overwrite=True)
+        _flush(os.path.dirname(path))
+    finally:
+        for leftover in tf.io.gfile.glob(_escaped(temporary) + "*"):
+            tf.io.gfile.remove(leftover)
+
+
+def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
+    """Sets the variables of `store` to the values of a checkpoint.
+
+    Raises:
+      CheckpointError: if a variable is missing there or has another shape; nothing is changed then.
+      tf.errors.OpError: if the files cannot be read.
+    """
+    reader = tf.train.load_checkpoint(checkpoint.path)
+    shapes = reader.get_variable_to_shape_map()
+    values: dict[str, Any] = {}
+    missing = []
+    for name, entry in store.entries.items():
+        if name not in shapes:
+            missing.append(name)
+        elif tuple(shapes[name]) != tuple(entry.variable.shape):
+            raise CheckpointError(
+                f"The variable {name!r} has shape {tuple(entry.variable.shape)} in the model and {tuple(shapes[name])} "
+                "in the checkpoint "
+                f"{checkpoint.path}. Use another model_dir, or change model_fn back to what it was when the checkpoint "
+                "was written."
+            )
+        else:
+            values[name] = reader.get_tensor(name)
+    needed = [name for name in missing if not _DERIVED.search(name)]
+    if needed:
+        raise CheckpointError(_missing_message(needed, sorted(set(shapes) - set(store.entries)), checkpoint.path))
+    for name, value in values.items():
+        variable = store.entries[name].variable
+        if name.endswith("/learning_rate") and value != variable.numpy():
+            logger.warning(
+                "%s is %g, as in the checkpoint %s; the program says %g.",
+                name,
+                value,
+                checkpoint.path,
+                variable.numpy(),
+            )
+        variable.assign(tf.cast(value, variable.dtype))
+    for name in missing:
+        if name.endswith("/iter"):
+            store.entries[name].variable.assign(tf.cast(store.global_step, store.entries[name].variable.dtype))
+
+
+def is_readable(checkpoint: Checkpoint) -> bool:
+    """Tells whether all tensors of a checkpoint can be read; the reader compares their checksums."""
+    try:
+        reader = tf.train.load_checkpoint(checkpoint.path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+        logger.error(
+            "The checkpoint %s is damaged (%s); the one before it is used.", checkpoint.path, _first_line(error)
+        )
+        return False
+    return True
+
+
+def newest_readable(directory: CheckpointDirectory) -> Checkpoint | None:
+    """Returns the newest checkpoint whose files are intact; None if there is none at all.
+
+    Raises:
+      CheckpointError: if there are checkpoints and none can be read: going on would train from the start and overwrite
+        them.
+    """
+    checkpoints = directory.newest_first()
+    for checkpoint in checkpoints:
+        if is_readable(checkpoint):
+            return checkpoint
+    if checkpoints:
+        raise CheckpointError(
+            f"None of the {len(checkpoints)} checkpoints in {directory.model_dir} can be read; the newest is "
+            f"{checkpoints[0].path}. "
+            "Restore them from a copy, or use another model_dir to start anew."
+        )
+    return None
+
+
+class AsyncWriter:
+    """Runs writes one after the other in a thread; an error comes up at the next call.
+
+    Args:
+      enabled: whether to use a thread at all.
+    """
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(1, "checkpoint") if enabled else None
+        self._pending: concurrent.futures.Future[Any] | None = None
+
+    def submit(self, write: Callable[[], Any]) -> None:
+        """Runs `write`, after the one before it has ended."""
+        if self._pool is None:
+            write()
+            return
+        self.wait()
+        self._pending = self._pool.submit(write)
+
+    def wait(self) -> None:
+        """Returns when everything is written; raises what went wrong."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def close(self) -> None:
+        """Waits, and ends the thread."""
+        try:
+            self.wait()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
+
+
+def save_position(path: str, position: Mapping[str, Any], iterator: Any = None) -> None:
+    """Writes the position in the input beside the checkpoint `path`, and the iterator's state if there is one."""
+    base = path + ".input"
+    if iterator is not None:
+        try:
+            tf.train.Checkpoint(iterator=iterator).write(base)
+        except (tf.errors.OpError, ValueError) as error:
+            raise PositionNotSavableError(_first_line(error)) from error
+    temporary = f"{base}.json.tmp-{os.getpid()}"
+    with tf.io.gfile.GFile(temporary, "w") as file:
+        file.write(json.dumps({**position, "iterator": iterator is not None}))
+    _flush(temporary)
+    tf.io.gfile.rename(temporary, base + ".json", overwrite=True)
+
+
+def load_position(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Returns what `save_position` wrote for a checkpoint; None where tf.estimator or another program wrote it."""
+    path = checkpoint.path + ".input.json"
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path, "r") as file:
+        position = json.loads(file.read())
+    return position if isinstance(position, dict) and position.get("step") == checkpoint.step else None
+
+
+def restore_iterator(checkpoint: Checkpoint, iterator: Any) -> None:
+    """Sets `iterator` to the saved position."""
+    tf.train.Checkpoint(iterator=iterator).read(checkpoint.path + ".input").assert_consumed()
+
+
+def _missing_message(missing: list[str], extra: list[str], path: str) -> str:
+    lines = [
+        f"  {name}"
+        + (f"   (closest there: {near[0]})" if (near := difflib.get_close_matches(name, extra, 1, 0.4)) else "")
+        for name in missing
+    ]
+    return (
+        f"The checkpoint {path} lacks {len(missing)} variables of the model:\n"
+        + "\n".join(lines)
+        + "\nIt was written by another model, or model_fn has "
+        "changed since. Use another model_dir, or warm-start from it instead."
+    )
+
+
+def _read_state(model_dir: str) -> Any:
+    with contextlib.suppress(tf.errors.OpError):
+        return tf.train.get_checkpoint_state(model_dir) and _relative(tf.train.get_checkpoint_state(model_dir))
+    return None
+
+
+def _relative(state: Any) -> Any:
+    state.model_checkpoint_path = os.path.basename(state.model_checkpoint_path)
+    names = [os.path.basename(path) for path in state.all_model_checkpoint_paths]
+    del state.all_model_checkpoint_paths[:]
+    state.all_model_checkpoint_paths.extend(names)
+    return state
+
+
+def _write_state(model_dir: str, names: Mapping[str, float], last_preserved: float) -> None:
+    newest = list(names)[-1]
+    lines = [f'model_checkpoint_path: "{newest}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    lines += [f"all_model_checkpoint_timestamps: {stamp!r}" for stamp in names.values()]
+    lines += [f"last_preserved_timestamp: {last_preserved!r}"]
+    path = os.path.join(model_dir, _STATE_FILE)
+    temporary = f"{path}.tmp-{os.getpid()}"
+    with tf.io.gfile.GFile(temporary, "w") as file:
+        file.write("\n".join(lines) + "\n")
+    _flush(temporary)
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+    _flush(model_dir)
+
+
+def _delete(path: str) -> None:
+    # The index first: without it the rest is no checkpoint.
+    for name in [path + ".index", *tf.io.gfile.glob(_escaped(path) + ".*")]:
+        _remove(name)
+
+
+def _remove(path: str) -> None:
+    """Removes a file or a folder; another process may have done so already."""
+    with contextlib.suppress(tf.errors.NotFoundError):
+        (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
+
+
+def _flush(path: str) -> None:
+    """Makes the operating system write a local file or directory entry to the disk."""
+    if "://" in path:
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _step_of(path: str) -> int | None:
+    match = _INDEX.match(os.path.basename(path) + ".index")
+    return int(match[1]) if match else None
+
+
+def _escaped(path: str) -> str:
+    return re.sub(r"([*?\[\\])", r"[\1]", path)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def snapshot(store: VariableStore) -> dict[str, tf.Tensor]:
+    """Returns the values of all variables now; training may go on while they are written."""
+    return {name: tf.identity(entry.variable.read_value()) for name, entry in store.entries.items()}
+
+
+def names_in(directory: CheckpointDirectory) -> Iterable[str]:
+    """Returns the names of all tensors in the newest checkpoint."""
+    latest = directory.latest()
+    return [] if latest is None else [name for name, _ in tf.train.list_variables(latest.path)]

@@ -1,0 +1,292 @@
+"""Hooks: what happens beside training, and when.
+
+A hook says when it wants control (`due`), and what it does then (`act`) is separate from that. Between two such steps
+the device runs on its own. `every_n_steps` makes a hook of any function.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from headway.estimators import _when
+from headway.estimators._events import EventWriter
+from headway.estimators._when import Progress
+
+if TYPE_CHECKING:
+    from headway.estimators._checkpoints import Checkpoint
+
+
+class Run(abc.ABC):
+    """A `train` call as its hooks see it. Estimators make it; hooks receive it.
+
+    Attributes:
+      progress: how far it has come.
+
+    Example:
+      >>> def stop_when_good(run: Run) -> None:
+      ...     if run.loss < 0.01:
+      ...         run.request_stop(f"the loss is {run.loss:.4f} at step {run.step}")
+      >>> hook = every_n_steps(10, stop_when_good)
+    """
+
+    progress: Progress
+
+    @property
+    def step(self) -> int:
+        """The global step."""
+        return self.progress.step
+
+    @property
+    @abc.abstractmethod
+    def loss(self) -> float:
+        """The loss of the last step; NaN before the first."""
+
+    @property
+    @abc.abstractmethod
+    def values(self) -> Mapping[str, Any]:
+        """Values of the last step by name: "loss", "step", and "learning_rate/<optimizer>" for each optimizer."""
+
+    @property
+    @abc.abstractmethod
+    def met_nan(self) -> bool:
+        """Whether the loss of the last step is NaN."""
+
+    @property
+    @abc.abstractmethod
+    def last_checkpoint_text(self) -> str:
+        """A sentence that names the newest checkpoint."""
+
+    @property
+    @abc.abstractmethod
+    def events(self) -> EventWriter | None:
+        """Writes to the event file of training; None in a worker that is not the chief."""
+
+    @property
+    @abc.abstractmethod
+    def model_dir(self) -> str:
+        """The estimator's directory."""
+
+    @abc.abstractmethod
+    def request_stop(self, reason: str) -> None:
+        """Ends training after the hooks of this step have acted; `reason` goes into the log."""
+
+    @abc.abstractmethod
+    def save(self) -> Checkpoint | None:
+        """Writes a checkpoint of this step, unless it is there; returns None in a worker that is not the chief."""
+
+    @abc.abstractmethod
+    def summary(self) -> bytes:
+        """Returns the serialised `Summary` of the last step; empty where that step recorded none."""
+
+    @abc.abstractmethod
+    def take_metrics(self) -> Mapping[str, float]:
+        """Returns the head's metrics over the steps since the last call, with `RunConfig(training_metrics=True)`."""
+
+    @abc.abstractmethod
+    def write_summary(self, serialized: bytes) -> None:
+        """Writes a serialised `Summary` of this step."""
+
+    @abc.abstractmethod
+    def logged(self, hook: Hook) -> Mapping[str, Any]:
+        """Returns the values, in the last step, of the tensors that `hook.step_tensors` names."""
+
+
+class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides those it needs
+    """Does something beside training. Override what you need.
+
+    The order in a `train` call, for all hooks in the order of the list:
+
+        begin(run)
+        repeat:
+            step = the smallest due(progress) of all hooks, or where the run ends
+            ... the device runs up to that step ...
+            act(run)              for each hook whose due step is reached, and for each whose due is None
+        end(run)                  unless an error ended the run
+
+    Attributes:
+      step_tensors: name -> tensor of the model_fn whose value in the last step `act` can see through `run.logged`.
+      wants_summary: whether `write_summary` values are wanted at the steps that are due.
+
+    Example:
+      >>> class Countdown(Hook):
+      ...     def due(self, progress):
+      ...         return progress.step + 10
+      ...     def act(self, run):
+      ...         print(f"step {run.step}: loss {run.loss:.2f}")
+    """
+
+    step_tensors: Mapping[str, tf.Tensor] = {}
+    wants_summary: bool = False
+
+    def begin(self, run: Run) -> None:  # noqa: B027
+        """Called once, before the first step."""
+
+    def due(self, progress: Progress) -> int | None:
+        """Returns the next global step after which `act` is wanted; None: whenever control returns, often."""
+        del progress
+        return None
+
+    def act(self, run: Run) -> None:  # noqa: B027
+        """Called when that step is done."""
+
+    def end(self, run: Run) -> None:  # noqa: B027
+        """Called once, after the last step."""
+
+
+class PeriodicHook(Hook):
+    """Calls a function when it is due.
+
+    Args:
+      when: when to call it.
+      action: called with the `Run`.
+    """
+
+    def __init__(self, when: _when.When, action: Callable[[Run], Any] | None = None) -> None:
+        self.when = when
+        self._action = action
+
+    def due(self, progress: Progress) -> int | None:
+        """Returns the step that `when` names."""
+        return self.when.next_step(progress)
+
+    def act(self, run: Run) -> None:
+        """Calls the function, if it is time."""
+        if self.when.is_due(run.progress):
+            self.when.done(run.progress)
+            self.action(run)
+
+    def action(self, run: Run) -> None:
+        """What is done."""
+        if self._action is not None:
+            self._action(run)
+
+
+def every_n_steps(steps: int, action: Callable[[Run], Any]) -> Hook:
+    """Returns a hook that calls `action(run)` after the first step and then every `steps` steps.
+
+    Args:
+      steps: the distance in steps, at least 1.
+      action: any function of the `Run`: `run.step`, `run.loss`, `run.values`, `run.request_stop(...)`, `run.save()`.
+
+    Example:
+      >>> hook = every_n_steps(100, lambda run: print(run.step, run.values["loss"]))
+    """
+    return PeriodicHook(_when.EverySteps(steps), action)
+
+
+def every_n_secs(seconds: float, action: Callable[[Run], Any]) -> Hook:
+    """Returns a hook that calls `action(run)` after the first step and then about every `seconds` seconds.
+
+    Args:
+      seconds: the time between two calls.
+      action: any function of the `Run`.
+
+    Example:
+      >>> hook = every_n_secs(60, lambda run: print(run.step, run.loss))
+    """
+    return PeriodicHook(_when.EverySeconds(seconds), action)
+
+
+class SessionHookAdapter(Hook):
+    """Runs a `tf.compat.v1.train.SessionRunHook` that needs no session: one that counts, times or stops.
+
+    Args:
+      hook: the hook. It gets `None` for the session; one that asks for tensors is refused.
+    """
+
+    def __init__(self, hook: Any) -> None:
+        self.hook = hook
+
+    def begin(self, run: Run) -> None:
+        """Calls the hook's `begin`."""
+        del run
+        self.hook.begin()
+
+    def due(self, progress: Progress) -> int | None:
+        """Returns the next step: such a hook acts on each."""
+        return progress.step + 1
+
+    def act(self, run: Run) -> None:
+        """Calls `after_run`."""
+        values = tf.compat.v1.train.SessionRunValues(results=None, options=None, run_metadata=None)
+        self.hook.after_run(_SessionRunContext(run, self.hook), values)
+
+    def end(self, run: Run) -> None:
+        """Calls the hook's `end`."""
+        del run
+        self.hook.end(None)
+
+    def before_step(self, run: Run) -> None:
+        """Calls `before_run`.
+
+        Raises:
+          ValueError: if it asks for tensors.
+        """
+        arguments = self.hook.before_run(_SessionRunContext(run, self.hook))
+        if arguments is not None and arguments.fetches:
+            raise ValueError(
+                f"The hook {self.hook} asks for tensors of a session ({arguments.fetches}), and there is no session. "
+                "Use a headway hook: its `run.values` "
+                "has the loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook)."
+            )
+
+
+class _SessionRunContext:
+    """What a SessionRunHook may ask of the run."""
+
+    session = None
+    original_args = None
+
+    def __init__(self, run: Run, hook: Any) -> None:
+        self._run, self._hook = run, hook
+        self.stop_requested = False
+
+    def request_stop(self) -> None:
+        self.stop_requested = True
+        self._run.request_stop(f"{type(self._hook).__name__} asked for it")
+
+
+def adapted(hook: Any) -> Hook:
+    """Returns `hook` as a `Hook`.
+
+    Raises:
+      TypeError: if it is neither a headway hook nor a SessionRunHook.
+    """
+    if isinstance(hook, type):
+        raise TypeError(
+            f"Hooks must be a SessionRunHook, given: the class {hook.__name__} itself. Make an instance of it: "
+            f"{hook.__name__}(...)."
+        )
+    if all(callable(getattr(hook, verb, None)) for verb in ("begin", "due", "act", "end")):
+        return hook  # type: ignore[no-any-return]
+    if all(callable(getattr(hook, verb, None)) for verb in ("begin", "before_run", "after_run", "end")):
+        return SessionHookAdapter(hook)
+    raise TypeError(
+        f"Hooks must be a SessionRunHook, given: {hook!r}. Pass a list of headway hooks or SessionRunHooks."
+    )
+
+
+def due_steps(hooks: Sequence[Hook], run: Run) -> list[int | None]:
+    """Returns what each hook says is the next step at which it acts; SessionRunHooks learn that a step begins."""
+    for hook in hooks:
+        if isinstance(hook, SessionHookAdapter):
+            hook.before_step(run)
+    return [hook.due(run.progress) for hook in hooks]
+
+
+def act_on(hooks: Sequence[Hook], due: Sequence[int | None], run: Run) -> None:
+    """Lets those hooks act whose step, as `due_steps` gave it, is reached, and those that named none."""
+    for hook, step in zip(hooks, due, strict=True):
+        if step is None or run.step >= step:
+            hook.act(run)
+
+
+def as_number(value: Any) -> Any:
+    """Returns a scalar tensor as a Python number, other values as NumPy arrays."""
+    array = np.asarray(value)
+    return array.item() if array.ndim == 0 else array

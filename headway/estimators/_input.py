@@ -1,0 +1,172 @@
+"""From what an `input_fn` returns to batches, and to the place in them where a run goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from headway import _tensorflow
+from headway._log import logger
+from headway.estimators import _checkpoints, _structure
+from headway.estimators._checkpoints import Checkpoint
+from headway.estimators._model import argument_names, required_names
+from headway.estimators._run_config import RunConfig
+from headway.input_pipelines import Pipeline, from_dataset, from_tensors
+
+_INPUT_FN_ARGUMENTS = ("mode", "params", "config", "input_context")
+
+
+def check_input_fn(input_fn: Any) -> None:
+    """Raises an error if `input_fn` cannot be called as an estimator calls it."""
+    if isinstance(input_fn, tf.data.Dataset):
+        raise TypeError(
+            "input_fn must be a function that returns a Dataset, not the Dataset itself: each pass needs a new one. "
+            "Write `lambda: dataset`, or give a headway.input_pipelines pipeline. Received: a Dataset."
+        )
+    if not callable(input_fn):
+        raise TypeError(f"input_fn must be a function. Received: {input_fn!r} of type {type(input_fn).__name__}.")
+    unknown = [name for name in required_names(input_fn) if name not in _INPUT_FN_ARGUMENTS]
+    if unknown:
+        raise ValueError(
+            f"input_fn ({input_fn}) needs the arguments {unknown}, which no estimator gives it. It may take "
+            f"{list(_INPUT_FN_ARGUMENTS)}; bind others with functools.partial or a lambda."
+        )
+
+
+def call_input_fn(
+    input_fn: Callable[..., Any], mode: str, params: Any, config: RunConfig, strategy: tf.distribute.Strategy
+) -> Pipeline:
+    """Calls `input_fn` with the arguments that it takes by name, and returns its rows as a pipeline."""
+    names = argument_names(input_fn)
+    given = {"mode": mode, "params": params, "config": config, "input_context": _input_context(config, strategy)}
+    with tf.device("/cpu:0"):
+        source = input_fn(**{name: given[name] for name in _INPUT_FN_ARGUMENTS if name in names})
+    if isinstance(source, Pipeline):
+        return source
+    if isinstance(source, tf.data.Dataset):
+        _structure.split_batch(source.element_spec)
+        return from_dataset(_without_overhead(source))
+    if source is None:
+        raise ValueError(
+            "input_fn returned None. It must return a tf.data.Dataset, a headway pipeline, (features, labels), or "
+            "features."
+        )
+    _structure.split_batch(source)
+    return from_tensors(source)
+
+
+def _without_overhead(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Switches off what costs a row-by-row pipeline half its speed and gives it nothing, unless its options say else.
+
+    tf.data measures each stage for each row, to tune what may be tuned; and it fuses shuffle and repeat into a stage
+    that is slower than the two.
+    """
+    given, options = dataset.options(), tf.data.Options()
+    if given.autotune.enabled is None and _tensorflow.leaves_nothing_to_tune(dataset):
+        options.autotune.enabled = False
+    if given.experimental_optimization.shuffle_and_repeat_fusion is None:
+        options.experimental_optimization.shuffle_and_repeat_fusion = False
+    return dataset.with_options(options)
+
+
+def _input_context(config: RunConfig, strategy: tf.distribute.Strategy) -> tf.distribute.InputContext:
+    replicas = strategy.num_replicas_in_sync
+    if not _structure.is_multi_worker(strategy):
+        return tf.distribute.InputContext(1, 0, replicas)
+    workers = replicas // _structure.local_replicas(strategy)
+    return tf.distribute.InputContext(workers, int(config.global_id_in_cluster or 0), replicas)
+
+
+@dataclasses.dataclass
+class TrainingInput:
+    """The batches of a `train` call, from where it starts, and how to save how far it has come.
+
+    Attributes:
+      pipeline: the rows.
+      iterator: where the steps take elements from.
+      tables: the resident tensors that go with them.
+      consumed: number of elements that have been taken since the beginning of the pass.
+      worker: names this worker's own position file; "" where there is one worker.
+    """
+
+    pipeline: Pipeline
+    iterator: Any
+    tables: Any
+    consumed: int
+    worker: str = ""
+    _by_count: bool = False
+
+    def save(self, path: str, step: int, status: str) -> None:
+        """Writes the position beside the checkpoint at `path`."""
+        position = {
+            "step": step,
+            "status": status,
+            "elements": self.consumed,
+            "seed": self.pipeline.seed,
+            "fingerprint": self.pipeline.fingerprint,
+        }
+        if self.pipeline.position_kind == "iterator" and not self._by_count and status != "ended":
+            try:
+                _checkpoints.save_position(path + self.worker, position, self.iterator)
+                return
+            except _checkpoints.PositionNotSavableError as error:
+                self._by_count = True
+                logger.warning(
+                    "The state of the input cannot be saved (%s). A run that is interrupted will go on by skipping the "
+                    "batches that it has seen; "
+                    "that is exact if the input gives the same batches in the same order each time.",
+                    error,
+                )
+        _checkpoints.save_position(path + self.worker, position)
+
+
+def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, worker: str = "") -> TrainingInput:
+    """Returns the training input from where it is to start: a fresh pass, or the place where an interrupted run was.
+
+    Args:
+      pipeline: the rows.
+      checkpoint: where training goes on from, or None.
+      resume_input: the `RunConfig` field.
+      worker: see `TrainingInput`.
+    """
+    saved = None if checkpoint is None else dataclasses.replace(checkpoint, path=checkpoint.path + worker)
+    position = None if saved is None or resume_input == "never" else _checkpoints.load_position(saved)
+    if saved is None or position is None or (resume_input == "auto" and position["status"] == "ended"):
+        if saved is not None:
+            logger.info("The input starts a fresh pass: %s.", _why_fresh(position, resume_input))
+        return _at(pipeline, 0, worker)
+    if position["seed"] is not None:
+        pipeline = pipeline.with_seed(position["seed"])
+    if position["fingerprint"] != pipeline.fingerprint:
+        logger.warning(
+            "The input starts a fresh pass: its rows, batch size or order differ from those of the interrupted run."
+        )
+        return _at(pipeline, 0, worker)
+    logger.info(
+        "The input goes on after %d batches, where the run before was %s.", position["elements"], _how_ended(position)
+    )
+    if not position["iterator"]:
+        return _at(pipeline, position["elements"], worker)
+    resumed = _at(pipeline, 0, worker)
+    _checkpoints.restore_iterator(saved, resumed.iterator)
+    resumed.consumed = position["elements"]
+    return resumed
+
+
+def _at(pipeline: Pipeline, elements: int, worker: str) -> TrainingInput:
+    return TrainingInput(pipeline, iter(pipeline.elements(elements)), pipeline.tables(), elements, worker)
+
+
+def _why_fresh(position: Mapping[str, Any] | None, resume_input: str) -> str:
+    if resume_input == "never":
+        return "RunConfig(resume_input='never')"
+    return (
+        "no position was saved with the checkpoint" if position is None else "the run before ended as it was meant to"
+    )
+
+
+def _how_ended(position: Mapping[str, Any]) -> str:
+    return {"ended": "ended", "interrupted": "interrupted by a signal"}.get(position["status"], "cut off")

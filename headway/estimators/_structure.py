@@ -1,0 +1,95 @@
+"""Small questions about nested structures of tensors, their specs, and the replicas of a strategy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from headway._spec import EstimatorSpec
+
+
+def split_batch(batch: Any) -> tuple[Any, Any]:
+    """Splits what an input_fn gives into features and labels: a pair is both, anything else is features."""
+    if isinstance(batch, (tuple, list)):
+        if len(batch) != 2:
+            raise ValueError(
+                "input_fn should return (features, labels) as a len 2 tuple. "
+                f"Received: a {type(batch).__name__} of length {len(batch)}. Put further tensors into the dict of "
+                "features."
+            )
+        return batch[0], batch[1]
+    return batch, None
+
+
+def is_default(strategy: tf.distribute.Strategy) -> bool:
+    """Tells whether `strategy` is the one that TensorFlow uses when none was asked for."""
+    return type(strategy) is tf.distribute.Strategy or type(strategy).__name__ == "_DefaultDistributionStrategy"
+
+
+def local_replicas(strategy: tf.distribute.Strategy) -> int:
+    """Returns the number of replicas that this process runs."""
+    return 1 if is_default(strategy) else len(strategy.extended.worker_devices)
+
+
+def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
+    """Tells whether replicas in other processes run in step with those of this one."""
+    return bool(strategy.num_replicas_in_sync > local_replicas(strategy))
+
+
+def local_index(replicas: int) -> int:
+    """Returns which of this process's replicas the current code is traced for."""
+    index = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
+    return 0 if replicas == 1 or index is None else int(index) % replicas
+
+
+def spec_of(structure: Any) -> Any:
+    """Returns the type specs of a nested structure of tensors."""
+    return tf.nest.map_structure(tf.type_spec_from_value, structure)
+
+
+def relaxed(specs: Any) -> Any:
+    """Returns `specs` with the size of axis 0 left open, so that tables of any number of rows share a trace."""
+
+    def relax(spec: Any) -> Any:
+        if isinstance(spec, tf.TensorSpec) and spec.shape.rank:
+            return tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
+        if isinstance(spec, tf.RaggedTensorSpec):
+            return tf.RaggedTensorSpec([None, *spec.shape[1:]], spec.dtype, spec.ragged_rank, spec.row_splits_dtype)
+        return spec
+
+    return tf.nest.map_structure(relax, specs)
+
+
+def empty(spec: Any, rows: int = 0) -> Any:
+    """Returns a value of `spec` with `rows` rows of zeros where its size is open."""
+    if isinstance(spec, tf.RaggedTensorSpec):
+        ragged = tf.RaggedTensor.from_row_splits(
+            tf.zeros([0], spec.dtype), tf.zeros([rows + 1], spec.row_splits_dtype), validate=False
+        )
+        for _ in range(spec.ragged_rank - 1):
+            ragged = tf.RaggedTensor.from_row_splits(
+                ragged, tf.zeros([rows + 1], spec.row_splits_dtype), validate=False
+            )
+        return ragged
+    if isinstance(spec, tf.SparseTensorSpec):
+        rank = spec.shape.rank or 2
+        shape = [rows if i == 0 else size or 1 for i, size in enumerate(spec.shape)] if spec.shape.rank else [rows, 1]
+        return tf.SparseTensor(tf.zeros([0, rank], tf.int64), tf.zeros([0], spec.dtype), shape)
+    shape = (
+        []
+        if spec.shape.rank is None
+        else [rows if size is None and i == 0 else size or 0 for i, size in enumerate(spec.shape)]
+    )
+    return tf.zeros(shape, spec.dtype)
+
+
+def zeros(spec: tf.TensorSpec) -> tf.Tensor:
+    """Returns a tensor of `spec` with all open sizes zero; what a loop variable starts from."""
+    return tf.zeros([size or 0 for size in spec.shape], spec.dtype)
+
+
+def logged_tensors(spec: EstimatorSpec) -> list[dict[str, tf.Tensor]]:
+    """Returns, for each training hook of `spec`, the tensors of the step that it wants to see."""
+    hooks = [*spec.training_hooks, *spec.training_chief_hooks]
+    return [{name: t for name, t in getattr(hook, "step_tensors", {}).items() if tf.is_tensor(t)} for hook in hooks]

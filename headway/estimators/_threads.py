@@ -1,0 +1,73 @@
+"""How many threads one operation may use.
+
+TensorFlow divides an operation among threads as soon as it is worth it on an idle machine. In a small model, whose
+steps are hundreds of operations of a few microseconds, handing parts over costs more than it saves. tf.data can limit
+the threads of the operations that a function runs, without touching the settings of the process; so a compiled
+function runs here as the function of a dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+# Operations whose work is worth dividing whatever their size, or whose size is not to be seen from outside.
+_LARGE = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "While", "StatelessWhile", "XlaLaunch"})
+# The largest matrix of weights, in elements, whose product with a batch of some hundred rows is not worth dividing.
+_SMALL_MATRIX = 256 * 256
+
+
+def fewest_threads(graph: Any) -> int | None:
+    """Returns how many threads the operations of a training step should have; None for TensorFlow's own choice.
+
+    Args:
+      graph: the graph of the step.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    for op in graph.get_operations():
+        if op.type in _LARGE or op.type.startswith(("Conv", "Depthwise")):
+            return None
+        if op.type == "MatMul" and max(_elements(tensor) for tensor in op.inputs) > _SMALL_MATRIX:
+            return None
+    return 1
+
+
+def _elements(tensor: tf.Tensor) -> int:
+    """Returns the number of elements of a matrix of weights; 0 for one whose rows are the batch's."""
+    return int(tensor.shape.num_elements() or 0)
+
+
+class WithThreads:
+    """A compiled stretch of training steps whose operations use at most so many threads.
+
+    Args:
+      function: takes iterator, tables, an int64 limit and a bool.
+      iterator: what each call passes on.
+      tables: what each call passes on.
+      threads: the largest number of threads of one operation.
+    """
+
+    def __init__(self, function: Callable[..., Any], iterator: Any, tables: Any, threads: int) -> None:
+        self._limit = tf.Variable(tf.zeros([], tf.int64), trainable=False)
+        self._record = tf.Variable(tf.constant(False), trainable=False)
+
+        def call(_: tf.Tensor) -> Any:
+            return function(iterator, tables, self._limit.read_value(), self._record.read_value())
+
+        options = tf.data.Options()
+        options.threading.max_intra_op_parallelism = threads
+        # Nothing may run ahead of the call that asks for it.
+        options.autotune.enabled = False
+        options.experimental_optimization.apply_default_optimizations = False
+        options.experimental_optimization.inject_prefetch = False
+        self._results = iter(tf.data.Dataset.counter().map(call).with_options(options))
+
+    def __call__(self, iterator: Any, tables: Any, limit: tf.Tensor, record: tf.Tensor) -> Any:
+        """Runs the function; `iterator` and `tables` are those that it was made with."""
+        del iterator, tables
+        self._limit.assign(limit)
+        self._record.assign(record)
+        return next(self._results)

@@ -1,0 +1,288 @@
+"""The variable store: what makes one set of variables out of the many calls of a `model_fn`.
+
+A `model_fn` creates its layers and variables each time it is called. While it is being called, a variable creator scope
+asks the store: a name that the store does not know becomes a new variable, made outside the graph and under the
+strategy's scope; a known name hands back the variable that is there. Training, evaluation and prediction so share
+variables by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from headway import _tensorflow
+
+GLOBAL_STEP = "global_step"
+
+# tf.estimator's checkpoints hold a Keras optimizer's variables under training/<class>/<variable>/<slot>, with these
+# slot names. Keras 3 calls some of them otherwise.
+_SLOT_NAMES = {
+    "momentum": {"Adam": "m", "Nadam": "m", "Adamax": "m", "AdamW": "m"},
+    "velocity": {"Adam": "v", "Nadam": "v", "AdamW": "v", "RMSprop": "rms"},
+    "norm": {"Adamax": "v"},
+}
+_OPTIMIZER_SCALARS = {"iteration": "iter"}
+
+
+class ModelFnVariablesError(ValueError):
+    """A `model_fn` asked for variables that do not agree with the ones that it made before."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A variable of the store.
+
+    Attributes:
+      name: full name, as in the checkpoint.
+      variable: the variable; a distributed one under a strategy.
+      role: "model", "optimizer" or "random" (the state of a random generator).
+    """
+
+    name: str
+    variable: tf.Variable
+    role: str
+
+
+@dataclasses.dataclass
+class Call:
+    """What one call of a `model_fn` asked for.
+
+    Attributes:
+      mode: the mode of the call.
+      base_scope: TensorFlow name scope in which the call began; no part of variable names.
+      may_create: whether names unknown to the store become new variables.
+      variables: full name -> variable, in the order in which they were asked for.
+      pending: full name -> symbolic tensor that a new variable is to start from.
+      optimizers: class name -> the optimizers of that class, in the order in which they asked.
+    """
+
+    mode: str
+    base_scope: str
+    may_create: bool
+    variables: dict[str, tf.Variable] = dataclasses.field(default_factory=dict)
+    pending: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    optimizers: dict[str, list[keras.optimizers.Optimizer]] = dataclasses.field(default_factory=dict)
+
+
+class VariableStore:
+    """Keeps the variables of one estimator by full name.
+
+    Args:
+      strategy: the `tf.distribute.Strategy` under whose scope variables are made.
+
+    Attributes:
+      unset: names of variables that start from a tensor of the graph, and still hold zeros.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self.strategy = strategy
+        self._entries: dict[str, Entry] = {}
+        self._local: dict[tuple[str, str], tf.Variable] = {}
+        self._local_start: dict[tuple[str, str], Any] = {}
+        self.unset: set[str] = set()
+        with strategy.scope():
+            step = tf.Variable(
+                tf.zeros([], tf.int64),
+                name=GLOBAL_STEP,
+                trainable=False,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+        self._entries[GLOBAL_STEP] = Entry(GLOBAL_STEP, step, "model")
+
+    @property
+    def global_step(self) -> tf.Variable:
+        """The int64 scalar variable that counts training steps."""
+        return self._entries[GLOBAL_STEP].variable
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """All variables that a checkpoint holds, by full name."""
+        return self._entries
+
+    def known_variables(self) -> list[tf.Variable]:
+        """Returns every variable of the store, those of metrics included."""
+        return [*(entry.variable for entry in self._entries.values()), *self._local.values()]
+
+    def reset_metrics(self, mode: str) -> None:
+        """Sets the variables of the metrics of a mode back to where they began."""
+        with self.strategy.scope():
+            for key, variable in self._local.items():
+                if key[0] != mode:
+                    continue
+                if key not in self._local_start:
+                    # Nothing has run yet: this is called before each pass, the first one too.
+                    self._local_start[key] = variable.numpy()
+                variable.assign(self._local_start[key])
+
+    @contextlib.contextmanager
+    def call(self, mode: str, *, may_create: bool) -> Iterator[Call]:
+        """Lets the code inside, one call of a `model_fn`, get its variables from this store."""
+        call = Call(mode, tf.get_current_name_scope(), may_create)
+        with self.creator_scope(call):
+            yield call
+
+    @contextlib.contextmanager
+    def creator_scope(self, call: Call) -> Iterator[None]:
+        """Answers requests for variables on behalf of `call`, for instance in another thread of it."""
+        graph = tf.compat.v1.get_default_graph()
+
+        def creator(next_creator: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
+            del next_creator
+            return self._request(call, graph, kwargs)
+
+        with tf.variable_creator_scope(creator):
+            yield
+
+    def _request(self, call: Call, graph: Any, kwargs: dict[str, Any]) -> tf.Variable:
+        plain_name, role = self._name_and_role(call, kwargs)
+        name = _unused(plain_name, call.variables)
+        if role == "metric":
+            variable = self._local.get((call.mode, name))
+            if variable is None:
+                variable = self._local[call.mode, name] = self._create(call, f"{call.mode}_metrics/{name}", kwargs)
+        elif name in self._entries:
+            variable = self._entries[name].variable
+            _check_agrees(name, variable, kwargs, call.mode)
+            if name in self.unset:
+                call.pending[name] = kwargs["initial_value"]
+        elif call.may_create:
+            variable = self._create(call, name, kwargs)
+            self._entries[name] = Entry(name, variable, role)
+        else:
+            raise ModelFnVariablesError(self._unknown_message(name, call))
+        call.variables[name] = variable
+        if not tf.executing_eagerly():
+            _register(graph, variable, kwargs)
+        return variable
+
+    def _create(self, call: Call, name: str, kwargs: dict[str, Any]) -> tf.Variable:
+        initial = kwargs.get("initial_value")
+        if tf.is_symbolic_tensor(initial):
+            value = tf.get_static_value(initial)
+            if value is None:
+                call.pending[name] = initial
+                self.unset.add(name)
+                value = _zeros_like(name, initial)
+            initial = value
+        settings = {key: kwargs.get(key) for key in ("trainable", "dtype", "constraint", "shape")}
+        synchronization = kwargs.get("synchronization") or tf.VariableSynchronization.AUTO
+
+        def make() -> tf.Variable:
+            with self.strategy.scope():
+                return tf.Variable(
+                    initial,
+                    name=name,
+                    validate_shape=kwargs.get("validate_shape", True),
+                    synchronization=synchronization,
+                    aggregation=_aggregation(kwargs.get("aggregation")),
+                    **settings,
+                )
+
+        return _tensorflow.outside_graphs(make)
+
+    def _name_and_role(self, call: Call, kwargs: dict[str, Any]) -> tuple[str, str]:
+        # compat.v1 slots come as "w/Adam/": a name scope to enter as it is, which names the variable without the slash.
+        name = (kwargs.get("name") or "Variable").rstrip("/")
+        scope = _tensorflow.keras_scope()
+        if scope is None:
+            prefix = tf.get_current_name_scope()
+            if call.base_scope:
+                prefix = prefix.removeprefix(call.base_scope).removeprefix("/")
+            role = "metric" if tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (kwargs.get("collections") or ()) else "model"
+            return (f"{prefix}/{name}" if prefix else name), role
+        path, owner = scope
+        if isinstance(owner, keras.optimizers.Optimizer):
+            return self._optimizer_name(owner, name, call), "optimizer"
+        if isinstance(owner, keras.metrics.Metric):
+            return f"{path}/{name}", "metric"
+        return f"{path}/{name}", "random" if isinstance(owner, keras.random.SeedGenerator) else "model"
+
+    def _optimizer_name(self, optimizer: keras.optimizers.Optimizer, name: str, call: Call) -> str:
+        """Returns tf.estimator's name for the variable that Keras 3 calls `<path, with underscores>_<slot>`."""
+        kind = type(optimizer).__name__
+        # Two optimizers of a class in one model_fn: tf.estimator told them apart by a number.
+        same = call.optimizers.setdefault(kind, [])
+        if not any(other is optimizer for other in same):
+            same.append(optimizer)
+        index = next(i for i, other in enumerate(same) if other is optimizer)
+        prefix = f"training/{kind}" if index == 0 else f"training/{kind}_{index}"
+        best, slot = "", ""
+        for full_name in call.variables:
+            # Keras names the slots of a variable of its own by its path, and those of a tf.Variable by its name, which
+            # ends in ":0".
+            for ending in ("_0_", "_"):
+                start = full_name.replace("/", "_") + ending
+                if name.startswith(start) and len(full_name) > len(best):
+                    best, slot = full_name, name[len(start) :]
+        if not best:
+            return f"{prefix}/{_OPTIMIZER_SCALARS.get(name, name)}"
+        return f"{prefix}/{best}/{_SLOT_NAMES.get(slot, {}).get(kind, slot)}"
+
+    def _unknown_message(self, name: str, call: Call) -> str:
+        near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)
+        return (
+            f"model_fn asked for the variable {name!r} in mode {call.mode!r}, but neither an earlier call of model_fn "
+            "nor the checkpoint has it. "
+            "Every call of model_fn must name the same layers and variables alike. Closest names that exist: "
+            f"{near or 'none'}."
+        )
+
+
+def _unused(name: str, asked: dict[str, tf.Variable]) -> str:
+    """Returns `name`, or `name_1`, ... where this call has asked for it before: those are two variables."""
+    candidate, number = name, 0
+    while candidate in asked:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
+
+
+def _check_agrees(name: str, variable: tf.Variable, kwargs: dict[str, Any], mode: str) -> None:
+    shape = kwargs.get("shape")
+    if shape is None:
+        initial = kwargs.get("initial_value")
+        shape = (
+            None
+            if callable(initial) or initial is None
+            else tf.TensorShape(getattr(initial, "shape", tf.convert_to_tensor(initial).shape))
+        )
+    if shape is not None and not tf.TensorShape(shape).is_compatible_with(variable.shape):
+        raise ModelFnVariablesError(
+            f"model_fn asked for the variable {name!r} with shape {tuple(tf.TensorShape(shape))} in mode {mode!r}, but "
+            "an earlier call of model_fn "
+            f"made it with shape {tuple(variable.shape)}. Give the two variables different names, or make the shapes "
+            "alike."
+        )
+
+
+def _zeros_like(name: str, initial: tf.Tensor) -> Any:
+    if not initial.shape.is_fully_defined():
+        raise ModelFnVariablesError(
+            f"The variable {name!r} starts from a tensor of shape {initial.shape}, which is not fully known. Give it a "
+            "static shape, or pass a "
+            "function that returns the initial value."
+        )
+    return np.zeros(tuple(initial.shape), initial.dtype.as_numpy_dtype)
+
+
+def _aggregation(aggregation: Any) -> tf.VariableAggregation:
+    # compat.v1 has an enumeration of its own; the values agree.
+    return tf.VariableAggregation.NONE if aggregation is None else tf.VariableAggregation(aggregation.value)
+
+
+def _register(graph: Any, variable: tf.Variable, kwargs: dict[str, Any]) -> None:
+    """Adds `variable` to the graph's collections, where compat.v1 code looks for it."""
+    keys = list(kwargs.get("collections") or [tf.compat.v1.GraphKeys.GLOBAL_VARIABLES])
+    if variable.trainable and tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES not in keys:
+        keys.append(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES)
+    for key in keys:
+        if not any(other is variable for other in graph.get_collection(key)):
+            graph.add_to_collection(key, variable)

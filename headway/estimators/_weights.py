@@ -1,0 +1,128 @@
+"""Which checkpoint the variables in memory hold, so that nothing is read twice and nothing stale is used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from headway._log import logger
+from headway.estimators import _checkpoints, _warm_start
+from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
+from headway.estimators._model import Model
+
+
+class Weights:
+    """The variables of a model, and where their values come from.
+
+    Args:
+      model: the model.
+      directory: its checkpoints.
+    """
+
+    def __init__(self, model: Model, directory: CheckpointDirectory) -> None:
+        self.model = model
+        self._directory = directory
+        # The newest checkpoint on disk when the values were read or written last: unless another one appears, they are
+        # the newest.
+        self._seen: tuple[str, int] | None = None
+        self._live_step: int | None = None
+        self._warm_started = False
+
+    def complete(self, latest: Checkpoint | None, warm_start: _warm_start.WarmStartSettings | None) -> None:
+        """Makes the variables ready to train on from `latest`, or from the start."""
+        first_time = not self.model.complete
+        self.model.mark_complete()
+        if latest is not None and (first_time or self._is_news(latest)):
+            self._read(latest)
+        elif latest is None:
+            self._start(warm_start)
+
+    def trained(self, checkpoint: Checkpoint | None, step: int) -> None:
+        """Notes that training has come to `step`, and the checkpoint that it wrote last, if this process wrote any."""
+        self._live_step = step
+        self._seen = None if checkpoint is None else checkpoint.stamp
+
+    def unchanged(self) -> Checkpoint | None:
+        """Returns the newest checkpoint on disk if the variables hold its values."""
+        latest = self._directory.latest()
+        return latest if latest is not None and latest.stamp == self._seen else None
+
+    def forget(self) -> None:
+        """Notes that the values in memory are about to change: they are those of no checkpoint until `trained`."""
+        self._seen = self._live_step = None
+
+    def _is_news(self, checkpoint: Checkpoint) -> bool:
+        """Tells whether a checkpoint holds other values than the variables do."""
+        if self._seen is None and self._live_step is not None:
+            # This process trains and another one writes, perhaps just now: what is on disk may lag behind.
+            return checkpoint.step > self._live_step
+        return checkpoint.stamp != self._seen
+
+    @contextlib.contextmanager
+    def of(
+        self, path: str | None, warm_start: _warm_start.WarmStartSettings | None, *, live: bool
+    ) -> Iterator[str | None]:
+        """Lets the variables have the values of a checkpoint.
+
+        Args:
+          path: the checkpoint; None for the newest values.
+          warm_start: used where there is no checkpoint at all.
+          live: whether training is under way: its values are the newest, and come back at the end.
+
+        Yields:
+          The path of the checkpoint whose values they have, as far as it is known.
+        """
+        if path is None and live:
+            yield self._directory.path(int(self.model.store.global_step.numpy()))
+            return
+        if path is None:
+            yield self._newest(warm_start)
+            return
+        kept = _checkpoints.snapshot(self.model.store) if live else {}
+        _checkpoints.read_into(self.model.store, _explicit(path))
+        if not live:
+            self._seen = self._live_step = None
+        try:
+            yield path
+        finally:
+            for name, value in kept.items():
+                self.model.store.entries[name].variable.assign(value)
+
+    def _newest(self, warm_start: _warm_start.WarmStartSettings | None) -> str | None:
+        latest = self._directory.latest()
+        if latest is not None and self._is_news(latest):
+            latest = _checkpoints.newest_readable(self._directory)
+            if latest is not None and self._is_news(latest):
+                self._read(latest)
+        elif latest is None:
+            if int(self.model.store.global_step.numpy()) == 0:
+                logger.warning(
+                    "There is no checkpoint in %s: the model has its initial weights.", self._directory.model_dir
+                )
+            self._start(warm_start)
+        return None if latest is None else latest.path
+
+    def _read(self, checkpoint: Checkpoint) -> None:
+        logger.info("Restoring the checkpoint %s.", checkpoint.path)
+        _checkpoints.read_into(self.model.store, checkpoint)
+        self._seen, self._live_step = checkpoint.stamp, None
+
+    def _start(self, warm_start: _warm_start.WarmStartSettings | None) -> None:
+        if warm_start is not None and not self._warm_started:
+            _warm_start.warm_start(self.model.store, warm_start)
+            self._warm_started = True
+
+
+def _explicit(path: str) -> Checkpoint:
+    path = os.fspath(path)
+    if not tf.io.gfile.exists(path + ".index"):
+        raise ValueError(
+            "`checkpoint_path` must be the path of a checkpoint without ending, such as '.../model.ckpt-100'. "
+            f"Received: {path!r}."
+        )
+    match = re.search(r"-(\d+)$", path)
+    return Checkpoint(path, int(match[1]) if match else 0)

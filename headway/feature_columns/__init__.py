@@ -1,0 +1,49 @@
+"""Feature columns: from raw features (numbers, strings, missing values) to the inputs of a model.
+
+A column names a feature and says what becomes of it. `dense_tensor`, `linear_logits` and the layers `DenseFeatures`
+and `LinearModel` apply columns to a batch; `ColumnTransform` is the part of this that belongs into the input
+pipeline. Names, arguments, ids and results are those of `tf.feature_column`.
+"""
+
+from headway import _backend as _backend
+from headway.feature_columns._bucketized import bucketized_column as bucketized_column
+from headway.feature_columns._crossed import crossed_column as crossed_column
+from headway.feature_columns._device import dense_tensor as dense_tensor
+from headway.feature_columns._device import linear_logits as linear_logits
+from headway.feature_columns._embedding import embedding_column as embedding_column
+from headway.feature_columns._hash_bucket import (
+    categorical_column_with_hash_bucket as categorical_column_with_hash_bucket,
+)
+from headway.feature_columns._identity import categorical_column_with_identity as categorical_column_with_identity
+from headway.feature_columns._indicator import indicator_column as indicator_column
+from headway.feature_columns._layers import DenseFeatures as DenseFeatures
+from headway.feature_columns._layers import LinearModel as LinearModel
+from headway.feature_columns._layout import is_transformed as is_transformed
+from headway.feature_columns._numeric import numeric_column as numeric_column
+from headway.feature_columns._parsing import make_parse_example_spec as make_parse_example_spec
+from headway.feature_columns._protocol import FeatureColumn as FeatureColumn
+from headway.feature_columns._tables import lookup_tables as lookup_tables
+from headway.feature_columns._transform import ColumnTransform as ColumnTransform
+from headway.feature_columns._vocabulary_list import (
+    categorical_column_with_vocabulary_list as categorical_column_with_vocabulary_list,
+)
+
+__all__ = [
+    "ColumnTransform",
+    "DenseFeatures",
+    "FeatureColumn",
+    "LinearModel",
+    "bucketized_column",
+    "categorical_column_with_hash_bucket",
+    "categorical_column_with_identity",
+    "categorical_column_with_vocabulary_list",
+    "crossed_column",
+    "dense_tensor",
+    "embedding_column",
+    "indicator_column",
+    "is_transformed",
+    "linear_logits",
+    "lookup_tables",
+    "make_parse_example_spec",
+    "numeric_column",
+]

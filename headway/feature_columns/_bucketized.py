@@ -1,0 +1,112 @@
+"""Numbers by the interval that they fall into."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from headway.feature_columns._numeric import NumericColumn
+from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, DeviceInputs, FeatureColumn, HostInputs
+from headway.feature_columns._values import DenseRows, Ids
+
+
+@dataclasses.dataclass(frozen=True)
+class BucketizedColumn(DenseColumn, CategoricalColumn):
+    """What `bucketized_column` returns: a dense column for a DNN, a categorical one for a linear model or a cross."""
+
+    source_column: NumericColumn
+    boundaries: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """`{source}_bucketized`."""
+        return f"{self.source_column.name}_bucketized"
+
+    @property
+    def parse_example_spec(self) -> dict[str, Any]:
+        """That of the numeric column."""
+        return self.source_column.parse_example_spec
+
+    @property
+    def parents(self) -> list[FeatureColumn | str]:
+        """The numeric column."""
+        return [self.source_column]
+
+    @property
+    def buckets_per_value(self) -> int:
+        """The number of intervals."""
+        return len(self.boundaries) + 1
+
+    @property
+    def num_buckets(self) -> int:
+        """Intervals times values per row: each value of a row has ids of its own."""
+        return self.buckets_per_value * self.source_column.width
+
+    @property
+    def variable_shape(self) -> tf.TensorShape:
+        """`[values per row, intervals]`."""
+        return tf.TensorShape([self.source_column.width, self.buckets_per_value])
+
+    def host_ids(self, inputs: HostInputs) -> Ids:
+        """Returns the interval of each value, plus `buckets_per_value` times its place in the row."""
+        values = inputs.floats(self.source_column)
+        # The op behind tf.estimator's column: float32 comparison, NaN in the last interval.
+        buckets = tf.cast(tf.raw_ops.Bucketize(input=values, boundaries=list(self.boundaries)), tf.int64)
+        width = self.source_column.width
+        if width > 1:
+            buckets += tf.range(width, dtype=tf.int64) * self.buckets_per_value
+        return Ids(buckets if values.shape.rank == 1 else tf.reshape(buckets, [-1]), DenseRows(values, width))
+
+    def device_dense(self, inputs: DeviceInputs, *variables: tf.Variable) -> tf.Tensor:
+        """Returns the one-hot vectors of a row's values side by side, float32 `[B, width]`."""
+        del variables
+        width = self.source_column.width
+        ids = inputs.lookup(self).dense_ids()
+        if width > 1:
+            ids -= tf.range(width, dtype=ids.dtype) * self.buckets_per_value
+        return tf.reshape(tf.one_hot(ids, self.buckets_per_value), [-1, self.width])
+
+
+def bucketized_column(source_column: FeatureColumn, boundaries: Sequence[float]) -> BucketizedColumn:
+    """Represents numbers by the interval that they fall into.
+
+    Intervals include their left boundary: `boundaries=[0., 1.]` makes (-inf, 0), [0, 1) and [1, inf). NaN falls into
+    the last one.
+
+    Args:
+      source_column: what `numeric_column` returned, of at most one dimension.
+      boundaries: a list or tuple of numbers in ascending order.
+
+    Returns:
+      A column of `len(boundaries) + 1` intervals for each value, named `{source}_bucketized`. It is dense (one-hot) and
+      categorical at once: DNNs take it as it is, linear models and crosses as well.
+
+    Raises:
+      ValueError: if `source_column` is no numeric column of one dimension, or `boundaries` is empty or not sorted.
+
+    Example:
+      >>> from headway import feature_columns as fc
+      >>> age = fc.bucketized_column(fc.numeric_column("age"), [18, 65])
+      >>> fc.DenseFeatures([age])({"age": [7.0, 18.0, 80.0]}).numpy()
+      array([[1., 0., 0.],
+             [0., 1., 0.],
+             [0., 0., 1.]], dtype=float32)
+    """
+    if not isinstance(source_column, NumericColumn):
+        raise ValueError(f"source_column must be a column generated with numeric_column(). Given: {source_column!r}")
+    if len(source_column.shape) > 1:
+        raise ValueError(f"source_column must be one-dimensional column. Given: {source_column}")
+    if not isinstance(boundaries, list | tuple):
+        raise ValueError(f"boundaries must be a sorted list. Received: {boundaries!r} for {source_column.name!r}")
+    if not boundaries:
+        raise ValueError(f"boundaries must not be empty. Received: {boundaries!r} for {source_column.name!r}")
+    for left, right in itertools.pairwise(boundaries):
+        if not left < right:
+            raise ValueError(
+                f"boundaries must be a sorted list. Received: {left} before {right} for {source_column.name!r}"
+            )
+    return BucketizedColumn(source_column, tuple(boundaries))

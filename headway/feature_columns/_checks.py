@@ -1,0 +1,120 @@
+"""Checks of arguments that several kinds of columns share."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, FeatureColumn
+from headway.feature_columns._values import Values
+
+
+def check_key(key: object) -> None:
+    """Raises ValueError if `key` is no string."""
+    if not isinstance(key, str):
+        raise ValueError(f"key must be a string. Got: type {type(key)}. Given key: {key}.")
+
+
+def as_dtype(dtype: Any, argument: str = "dtype") -> tf.DType:
+    """Returns `dtype` (a `tf.DType`, NumPy type or name) as a `tf.DType`.
+
+    Raises:
+      TypeError: if it is none of these.
+    """
+    try:
+        return tf.as_dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"`{argument}` must be a type such as tf.string or tf.int64. Received: {dtype!r}") from error
+
+
+def check_string_or_int(dtype: tf.DType, prefix: str) -> None:
+    """Raises ValueError if `dtype` is neither string nor integer."""
+    if dtype != tf.string and not dtype.is_integer:
+        raise ValueError(f"{prefix} dtype must be string or integer. dtype: {dtype}.")
+
+
+def check_compatible(values: Values, dtype: tf.DType) -> None:
+    """Raises ValueError if one of column and feature holds strings and the other integers."""
+    if dtype.is_integer != values.dtype.is_integer:
+        raise ValueError(
+            f"Column dtype and feature dtype must be compatible. key: {values.key}, column dtype: {dtype}, "
+            f"tensor dtype: {values.dtype}. Convert the feature, or make the column with `dtype={values.dtype!r}`."
+        )
+
+
+def check_columns(columns: Any) -> list[FeatureColumn]:
+    """Returns one column or any iterable of columns as a list.
+
+    Raises:
+      ValueError: for a dict, an empty list, or an item that is no feature column.
+    """
+    if isinstance(columns, FeatureColumn):
+        columns = [columns]
+    if isinstance(columns, Mapping):
+        raise ValueError(f"Expected feature_columns to be iterable, found dict. Pass its values. Received: {columns}")
+    if not isinstance(columns, Iterable | Iterator) or isinstance(columns, str | bytes):
+        raise ValueError(f"`feature_columns` must be a list of feature columns. Received: {columns!r}")
+    checked: list[FeatureColumn] = list(columns)
+    if not checked:
+        raise ValueError("feature_columns must not be empty.")
+    for column in checked:
+        if not isinstance(column, FeatureColumn):
+            raise ValueError(
+                f"Items of feature_columns must be a FeatureColumn. Given (type {type(column)}): {column!r}. "
+                "Make columns with the functions of headway.feature_columns."
+            )
+    return checked
+
+
+def sorted_columns(columns: Any) -> list[FeatureColumn]:
+    """Returns the columns in the order of their names, which is the order of a model's inputs.
+
+    Raises:
+      ValueError: as `check_columns`, and where two columns have one name.
+    """
+    checked = check_columns(columns)
+    repeated = [name for name, count in collections.Counter(column.name for column in checked).items() if count > 1]
+    if repeated:
+        first, second = [column for column in checked if column.name == repeated[0]][:2]
+        raise ValueError(
+            f"Duplicate feature column name found for columns: {first} and {second}. Both are named {repeated[0]!r}, "
+            "and so would "
+            "be their variables. Leave one out, or give the feature a second name in the features dictionary."
+        )
+    return sorted(checked, key=lambda column: column.name)
+
+
+def dense_columns(columns: Any) -> list[DenseColumn]:
+    """Returns the columns sorted by name.
+
+    Raises:
+      ValueError: as `sorted_columns`, and for a column that is no dense one.
+    """
+    checked = sorted_columns(columns)
+    for column in checked:
+        if not isinstance(column, DenseColumn):
+            raise ValueError(
+                "Items of feature_columns must be a DenseColumn. You can wrap a categorical column with an "
+                "embedding_column or "
+                f"indicator_column. Given: {column.name!r}: {column}. For example: "
+                f"indicator_column({column.name}) or embedding_column({column.name}, dimension=8)."
+            )
+    return checked  # type: ignore[return-value]
+
+
+def check_categorical(column: object, function: str) -> CategoricalColumn:
+    """Returns `column` if it is a categorical column.
+
+    Raises:
+      ValueError: if it is not.
+    """
+    if not isinstance(column, CategoricalColumn):
+        raise ValueError(
+            f"Unsupported input type. Input must be a CategoricalColumn. Given: {column!r}. `{function}` wraps what "
+            "one of the "
+            "categorical_column_with_* functions, bucketized_column or crossed_column returns."
+        )
+    return column

@@ -1,0 +1,186 @@
+"""The device part: from transformed features to the tensors that a model starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from headway.feature_columns import _checks
+from headway.feature_columns._embedding import COMBINERS
+from headway.feature_columns._protocol import (
+    CategoricalColumn,
+    DenseColumn,
+    FeatureColumn,
+    FloatColumn,
+    VariableFactory,
+)
+from headway.feature_columns._transform import transformed_features
+from headway.feature_columns._transformed_batch import TransformedBatch
+
+
+def dense_tensor(
+    columns: Iterable[FeatureColumn] | FeatureColumn, features: Mapping[str, Any], variable: VariableFactory
+) -> tf.Tensor:
+    """Returns the dense columns side by side, in the order of their names: what a DNN's first layer takes.
+
+    Args:
+      columns: numeric, bucketized, indicator and embedding columns, each of another name.
+      features: a batch: raw features, or what a `ColumnTransform` made of them.
+      variable: function `(name, shape, initializer, dtype, trainable)` that makes the variable of that name or
+        returns the one that is there. It is called once for each embedding column, with the name
+        `{column}/embedding_weights`.
+
+    Returns:
+      float32 `[B, sum of widths]`.
+
+    Raises:
+      ValueError: if a column is not dense or two have one name; if a feature is missing, or its type or shape does
+        not suit.
+
+    Example:
+      >>> from headway import feature_columns as fc
+      >>> age = fc.numeric_column("age")
+      >>> size = fc.indicator_column(fc.categorical_column_with_vocabulary_list("size", ["s", "m"]))
+      >>> make = lambda name, shape, initializer, dtype, trainable: tf.Variable(initializer(shape, dtype), name=name)
+      >>> fc.dense_tensor([size, age], {"age": [1.0, 2.0], "size": ["m", "s"]}, make).numpy()
+      array([[1., 0., 1.],
+             [2., 1., 0.]], dtype=float32)
+    """
+    checked = _checks.dense_columns(columns)
+    inputs = TransformedBatch(transformed_features(checked, features), checked)
+    return _concatenated(checked, inputs, variable)
+
+
+def linear_logits(
+    columns: Iterable[FeatureColumn] | FeatureColumn,
+    features: Mapping[str, Any],
+    units: int,
+    variable: VariableFactory,
+    sparse_combiner: str = "sum",
+) -> tf.Tensor:
+    """Returns a linear model of the columns: a weight for each id, or for each value of a dense column, plus a bias.
+
+    Args:
+      columns: dense and categorical columns, each of another name. A bucketized column counts as categorical.
+      features: a batch: raw features, or what a `ColumnTransform` made of them.
+      units: number of outputs.
+      variable: function `(name, shape, initializer, dtype, trainable)` that makes the variable of that name or
+        returns the one that is there. Names: `{column}/weights` `[ids or width, units]`, `{column}/embedding_weights`
+        for an embedding column, and `bias_weights` `[units]`. All but embeddings begin at zero.
+      sparse_combiner: how the weights of a row's ids are combined: "sum", "mean" or "sqrtn".
+
+    Returns:
+      float32 `[B, units]`.
+
+    Raises:
+      ValueError: if two columns have one name, `units` or `sparse_combiner` is none; if a feature is missing, or its
+        type or shape does not suit.
+
+    Example:
+      >>> from headway import feature_columns as fc
+      >>> size = fc.categorical_column_with_vocabulary_list("size", ["s", "m"])
+      >>> value = {"size/weights": [[1.0], [2.0]], "bias_weights": [0.5]}
+      >>> make = lambda name, shape, initializer, dtype, trainable: tf.Variable(value[name])
+      >>> fc.linear_logits([size], {"size": ["m", "s", "xl"]}, 1, make).numpy()
+      array([[2.5],
+             [1.5],
+             [0.5]], dtype=float32)
+    """
+    checked = check_linear(columns, units, sparse_combiner)
+    inputs = TransformedBatch(transformed_features(checked, features), checked)
+    variables = linear_variables(checked, units, variable)
+    tables = [(column, variables.weights[column]) for column in checked if isinstance(column, CategoricalColumn)]
+    dense = [
+        column for column in checked if isinstance(column, DenseColumn) and not isinstance(column, CategoricalColumn)
+    ]
+    sums = [inputs.linear_sum(tables, sparse_combiner)] if tables else []
+    if dense:
+        # One product for all dense columns.
+        values = [column.device_dense(inputs, *variables.tables[column]) for column in dense]
+        sums.append(
+            tf.matmul(_concat(values, 1), _concat([tf.convert_to_tensor(variables.weights[c]) for c in dense], 0))
+        )
+    return tf.nn.bias_add(tf.add_n(sums) if len(sums) > 1 else sums[0], variables.bias)
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearVariables:
+    """The variables of a linear model.
+
+    Attributes:
+      weights: `[ids or width, units]` of each column.
+      tables: the variables that the columns themselves have, such as an embedding's.
+      bias: `[units]`.
+    """
+
+    weights: dict[FeatureColumn, tf.Variable]
+    tables: dict[FeatureColumn, tuple[tf.Variable, ...]]
+    bias: tf.Variable
+
+
+def linear_variables(columns: list[FeatureColumn], units: int, variable: VariableFactory) -> LinearVariables:
+    """Makes the variables of a linear model of sorted columns in the order of tf.estimator's."""
+    weights: dict[FeatureColumn, tf.Variable] = {}
+    tables: dict[FeatureColumn, tuple[tf.Variable, ...]] = {}
+    for column in columns:
+        if isinstance(column, CategoricalColumn):
+            rows = column.num_buckets
+        elif isinstance(column, DenseColumn):
+            tables[column] = column.make_variables(variable)
+            rows = column.width
+        weights[column] = variable(f"{column.variable_scope}/weights", (rows, units), zeros, tf.float32, True)
+    return LinearVariables(weights, tables, variable("bias_weights", (units,), zeros, tf.float32, True))
+
+
+def check_linear(columns: Any, units: int, sparse_combiner: str) -> list[FeatureColumn]:
+    """Returns the columns sorted by name.
+
+    Raises:
+      ValueError: if an argument does not suit a linear model.
+    """
+    checked = _checks.sorted_columns(columns)
+    for column in checked:
+        if not isinstance(column, DenseColumn | CategoricalColumn):
+            raise ValueError(
+                f"Items of feature_columns must be either a DenseColumn or CategoricalColumn. Given: {column}"
+            )
+    if sparse_combiner not in COMBINERS:
+        raise ValueError(f"sparse_combiner must be one of 'mean', 'sqrtn' or 'sum'. Received: {sparse_combiner!r}")
+    if units < 1:
+        raise ValueError(f"`units` must be at least 1. Received: {units}")
+    return checked
+
+
+def zeros(shape: Any, dtype: Any = tf.float32, /, **kwargs: Any) -> tf.Tensor:
+    """An initializer."""
+    del kwargs
+    return tf.zeros(shape, dtype)
+
+
+def _concatenated(columns: list[DenseColumn], inputs: TransformedBatch, variable: VariableFactory) -> tf.Tensor:
+    """Joins the columns, taking numeric columns that are neighbours in the matrix of floats in one piece."""
+    pieces: list[tf.Tensor] = []
+    run: tuple[str, int, int] | None = None
+    for column in columns:
+        if isinstance(column, FloatColumn):
+            place = inputs.float_place(column)
+            if run is not None and run[0] == place.key and run[2] == place.start:
+                run = (place.key, run[1], place.start + place.width)
+                continue
+        if run is not None:
+            pieces.append(inputs.float_slice(*run))
+            run = None
+        if isinstance(column, FloatColumn):
+            run = (place.key, place.start, place.start + place.width)
+        else:
+            pieces.append(column.device_dense(inputs, *column.make_variables(variable)))
+    if run is not None:
+        pieces.append(inputs.float_slice(*run))
+    return _concat(pieces, 1)
+
+
+def _concat(tensors: list[tf.Tensor], axis: int) -> tf.Tensor:
+    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis)

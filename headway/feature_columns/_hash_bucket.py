@@ -1,0 +1,89 @@
+"""Strings or integers by their hash."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from headway.feature_columns import _checks
+from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
+from headway.feature_columns._values import Ids
+
+
+def hash_buckets(fingerprints: tf.Tensor, num_buckets: int) -> tf.Tensor:
+    """Returns the unsigned fingerprints modulo `num_buckets`, int64 `[N]`, as `tf.strings.to_hash_bucket_fast` does."""
+    unsigned = tf.bitcast(fingerprints, tf.uint64)
+    return tf.bitcast(tf.math.floormod(unsigned, tf.constant(num_buckets, tf.uint64)), tf.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class HashedCategoricalColumn(CategoricalColumn):
+    """What `categorical_column_with_hash_bucket` returns."""
+
+    key: str
+    hash_bucket_size: int
+    dtype: tf.DType
+
+    @property
+    def name(self) -> str:
+        """The feature's name."""
+        return self.key
+
+    @property
+    def parse_example_spec(self) -> dict[str, Any]:
+        """A `VarLenFeature`."""
+        return {self.key: tf.io.VarLenFeature(self.dtype)}
+
+    @property
+    def parents(self) -> list[FeatureColumn | str]:
+        """The raw feature."""
+        return [self.key]
+
+    @property
+    def num_buckets(self) -> int:
+        """`hash_bucket_size`."""
+        return self.hash_bucket_size
+
+    def host_ids(self, inputs: HostInputs) -> Ids:
+        """Returns the hash of each value."""
+        values = inputs.values(self.key, column=self.name)
+        _checks.check_compatible(values, self.dtype)
+        return Ids(hash_buckets(values.fingerprints, self.hash_bucket_size), values.rows, values.missing)
+
+
+def categorical_column_with_hash_bucket(
+    key: str, hash_bucket_size: int, dtype: Any = tf.string
+) -> HashedCategoricalColumn:
+    """Represents strings or integers by their hash.
+
+    The id is `Fingerprint64(value) % hash_bucket_size`, where integers are written in decimal first.
+    In a dense feature '' or -1 stands for a missing value; it counts as absent. Sparse and ragged features hold what
+    is there.
+
+    Args:
+      key: name of the feature, and of the column.
+      hash_bucket_size: number of ids, at least 1. Different values may share an id.
+      dtype: type of the feature, `tf.string` or an integer type.
+
+    Returns:
+      A categorical column named `key` with `hash_bucket_size` buckets.
+
+    Raises:
+      ValueError: if `hash_bucket_size` is not positive, `dtype` is neither string nor integer, or `key` is no string.
+
+    Example:
+      >>> from headway import feature_columns as fc
+      >>> word = fc.categorical_column_with_hash_bucket("word", 4)
+      >>> fc.DenseFeatures([fc.indicator_column(word)])({"word": [["a", "b", ""]]}).numpy()
+      array([[0., 0., 1., 1.]], dtype=float32)
+    """
+    if hash_bucket_size is None:
+        raise ValueError(f"hash_bucket_size must be set. key: {key}")
+    if hash_bucket_size < 1:
+        raise ValueError(f"hash_bucket_size must be at least 1. hash_bucket_size: {hash_bucket_size}, key: {key}")
+    _checks.check_key(key)
+    dtype = _checks.as_dtype(dtype)
+    _checks.check_string_or_int(dtype, f"column_name: {key}")
+    return HashedCategoricalColumn(key, hash_bucket_size, dtype)

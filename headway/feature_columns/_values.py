@@ -1,0 +1,152 @@
+"""Values of a categorical feature and ids of a categorical column for a batch, with the rows that they belong to."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseRows:
+    """Rows that all have the same number of values.
+
+    Attributes:
+      source: the tensor that the values came in, `[B]` or `[B, ...]`.
+      width: values per row; None where only the running program knows it.
+    """
+
+    source: tf.Tensor
+    width: int | None
+
+    @property
+    def num_rows(self) -> tf.Tensor:
+        """The number of rows, an int64 scalar."""
+        return tf.shape(self.source, out_type=tf.int64)[0]
+
+    @property
+    def single(self) -> bool:
+        """Whether each row has exactly one value, so that a flat vector is indexed by row."""
+        return self.width == 1
+
+    def matrix(self, flat: tf.Tensor) -> tf.Tensor:
+        """Returns `flat`, shape `[B * width]`, as `[B, width]`."""
+        if self.width == 1:
+            return tf.expand_dims(flat, 1)
+        if self.width:
+            return tf.reshape(flat, [-1, self.width])
+        return tf.reshape(flat, tf.stack([self.num_rows, self._flat_width()]))
+
+    def row_ids(self) -> tf.Tensor:
+        """Returns the row of each value, int64 `[B * width]`."""
+        return tf.repeat(tf.range(self.num_rows), self._flat_width())
+
+    def _flat_width(self) -> int | tf.Tensor:
+        return self.width or tf.reduce_prod(tf.shape(self.source, out_type=tf.int64)[1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class RaggedRows:
+    """Rows of any number of values.
+
+    Attributes:
+      num_rows: int64 scalar tensor.
+      value_row_ids: the row of each value, int64 `[N]`, in ascending order.
+    """
+
+    num_rows: tf.Tensor
+    value_row_ids: tf.Tensor
+
+    @property
+    def single(self) -> bool:
+        """False: the number of values is only known when the program runs."""
+        return False
+
+    def row_ids(self) -> tf.Tensor:
+        """Returns the row of each value, int64 `[N]`."""
+        return self.value_row_ids
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """A raw feature as a flat vector of values.
+
+    Attributes:
+      key: name of the feature.
+      flat: string or int64 `[N]`.
+      dtype: the type that the feature came in.
+      rows: the row of each value.
+    """
+
+    key: str
+    flat: tf.Tensor
+    dtype: tf.DType
+    rows: DenseRows | RaggedRows
+
+    @property
+    def came_dense(self) -> bool:
+        """Whether the feature is a dense tensor, where '' and -1 mean that there is no value."""
+        return isinstance(self.rows, DenseRows)
+
+    @functools.cached_property
+    def strings(self) -> tf.Tensor:
+        """The values as strings `[N]`; integers in decimal."""
+        return self.flat if self.dtype == tf.string else tf.strings.as_string(self.flat)
+
+    @functools.cached_property
+    def fingerprints(self) -> tf.Tensor:
+        """FarmHash Fingerprint64 of `strings`, int64 `[N]` (the bits of an unsigned number).
+
+        Hashing, vocabularies and crosses all start from it, so that a string is read once, however many columns use it.
+        """
+        return tf.bitcast(tf.fingerprint(self.strings), tf.int64)
+
+    @functools.cached_property
+    def missing(self) -> tf.Tensor | None:
+        """True where a dense feature has '' or (signed) -1, that is, no value; None for sparse and ragged features."""
+        if not self.came_dense or self.dtype.is_unsigned:
+            return None
+        if self.dtype == tf.string:
+            return tf.equal(tf.strings.length(self.flat), 0)
+        return tf.equal(self.flat, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ids:
+    """The ids of one categorical column for a batch.
+
+    Attributes:
+      flat: int64 `[N]`, in the order of rows.
+      rows: which row each of them belongs to.
+      missing: bool `[N]`, True where a dense input had no value there; None where no value can be missing. An id that
+        is negative though it is not missing stands for a value that the column drops (out of vocabulary): a cross
+        still sees it.
+    """
+
+    flat: tf.Tensor
+    rows: DenseRows | RaggedRows
+    missing: tf.Tensor | None = None
+
+    def dropped(self) -> tf.Tensor:
+        """Returns `flat` with -1 wherever nothing counts."""
+        return self.flat if self.missing is None else tf.where(self.missing, tf.constant(-1, tf.int64), self.flat)
+
+    def ragged(self) -> tf.RaggedTensor:
+        """Returns the ids that count, int64 `[B, (n)]`."""
+        flat = self.dropped()
+        keep = flat >= 0
+        return ragged(tf.boolean_mask(flat, keep), tf.boolean_mask(self.rows.row_ids(), keep), self.rows.num_rows)
+
+    def present(self) -> tf.RaggedTensor:
+        """Returns the ids that are not missing, negative ones included, int64 `[B, (n)]`."""
+        flat, row_ids = self.flat, self.rows.row_ids()
+        if self.missing is not None:
+            keep = tf.logical_not(self.missing)
+            flat, row_ids = tf.boolean_mask(flat, keep), tf.boolean_mask(row_ids, keep)
+        return ragged(flat, row_ids, self.rows.num_rows)
+
+
+def ragged(flat: tf.Tensor, row_ids: tf.Tensor, num_rows: tf.Tensor) -> tf.RaggedTensor:
+    """Returns `[B, (n)]` from values `[N]` and the row of each, in ascending order."""
+    return tf.RaggedTensor.from_value_rowids(flat, row_ids, tf.cast(num_rows, tf.int64), validate=False)

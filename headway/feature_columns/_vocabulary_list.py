@@ -1,0 +1,146 @@
+"""Strings or integers by their position in a list."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from headway.feature_columns import _checks, _tables
+from headway.feature_columns._hash_bucket import hash_buckets
+from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
+from headway.feature_columns._values import Ids
+
+
+@dataclasses.dataclass(frozen=True)
+class VocabularyListCategoricalColumn(CategoricalColumn):
+    """What `categorical_column_with_vocabulary_list` returns."""
+
+    key: str
+    vocabulary_list: tuple[Any, ...]
+    dtype: tf.DType
+    default_value: int
+    num_oov_buckets: int
+
+    def __repr__(self) -> str:
+        # Errors show columns, and a vocabulary may hold millions of entries.
+        entries = ", ".join(map(repr, self.vocabulary_list[:5]))
+        more = f", ... {len(self.vocabulary_list)} in all" if len(self.vocabulary_list) > 5 else ""
+        return (
+            f"{type(self).__name__}(key={self.key!r}, vocabulary_list=({entries}{more}), dtype={self.dtype!r}, "
+            f"default_value={self.default_value}, num_oov_buckets={self.num_oov_buckets})"
+        )
+
+    @property
+    def name(self) -> str:
+        """The feature's name."""
+        return self.key
+
+    @property
+    def parse_example_spec(self) -> dict[str, Any]:
+        """A `VarLenFeature`."""
+        return {self.key: tf.io.VarLenFeature(self.dtype)}
+
+    @property
+    def parents(self) -> list[FeatureColumn | str]:
+        """The raw feature."""
+        return [self.key]
+
+    @property
+    def num_buckets(self) -> int:
+        """Entries of the vocabulary plus out-of-vocabulary buckets."""
+        return len(self.vocabulary_list) + self.num_oov_buckets
+
+    def table(self) -> tf.lookup.StaticHashTable:
+        """Returns the lookup table, shared by all columns that have this vocabulary."""
+        default_value = -1 if self.num_oov_buckets else self.default_value
+        return _tables.vocabulary_table(self.vocabulary_list, self.dtype, default_value)
+
+    def host_ids(self, inputs: HostInputs) -> Ids:
+        """Returns the position of each value in the vocabulary."""
+        values = inputs.values(self.key, column=self.name)
+        _checks.check_compatible(values, self.dtype)
+        ids = self.table().lookup(values.fingerprints if self.dtype == tf.string else values.flat)
+        if self.num_oov_buckets:
+            buckets = hash_buckets(values.fingerprints, self.num_oov_buckets)
+            ids = tf.where(ids < 0, buckets + len(self.vocabulary_list), ids)
+        return Ids(ids, values.rows, values.missing)
+
+
+def categorical_column_with_vocabulary_list(
+    key: str,
+    vocabulary_list: Iterable[Any],
+    dtype: Any = None,
+    default_value: int = -1,
+    num_oov_buckets: int = 0,
+) -> VocabularyListCategoricalColumn:
+    """Represents strings or integers by their position in a vocabulary.
+
+    In a dense feature '' or -1 stands for a missing value; it counts as absent, as do values outside of the
+    vocabulary unless `default_value` or `num_oov_buckets` says otherwise. Sparse and ragged features hold what is
+    there, '' and -1 included.
+
+    Args:
+      key: name of the feature, and of the column.
+      vocabulary_list: strings or integers, each once.
+      dtype: type of the feature, `tf.string` or an integer type. None: that of the vocabulary.
+      default_value: id of values outside of the vocabulary; -1 drops them. Not together with `num_oov_buckets`.
+      num_oov_buckets: values outside of the vocabulary are hashed into this many further ids.
+
+    Returns:
+      A categorical column named `key` with `len(vocabulary_list) + num_oov_buckets` buckets.
+
+    Raises:
+      ValueError: if the vocabulary is empty, repeats an entry, or is neither strings nor integers; if `dtype` does
+        not suit it; if `num_oov_buckets` is negative or given with a `default_value`; if `key` is no string.
+
+    Example:
+      >>> from headway import feature_columns as fc
+      >>> color = fc.categorical_column_with_vocabulary_list("color", ["red", "green"], num_oov_buckets=1)
+      >>> fc.DenseFeatures([fc.indicator_column(color)])({"color": ["green", "pink", ""]}).numpy()
+      array([[0., 1., 0.],
+             [0., 0., 1.],
+             [0., 0., 0.]], dtype=float32)
+    """
+    given: Any = vocabulary_list
+    vocabulary = tuple(given) if given is not None else ()
+    vocabulary_dtype = _check_vocabulary(vocabulary, key)
+    if num_oov_buckets:
+        if default_value != -1:
+            raise ValueError(
+                f"Can't specify both num_oov_buckets and default_value in {key}. "
+                f"Received: num_oov_buckets={num_oov_buckets}, default_value={default_value}"
+            )
+        if num_oov_buckets < 0:
+            raise ValueError(f"Invalid num_oov_buckets {num_oov_buckets} in {key}. It must not be negative.")
+    dtype = vocabulary_dtype if dtype is None else _checks.as_dtype(dtype)
+    _checks.check_string_or_int(dtype, f"column_name: {key}")
+    if dtype.is_integer != vocabulary_dtype.is_integer:
+        raise ValueError(f"dtype {dtype} and vocabulary dtype {vocabulary_dtype} do not match, column_name: {key}")
+    _checks.check_key(key)
+    # Python's own types, so that equal vocabularies are one however they were given, and cheap to hash.
+    plain = tuple(item.item() if isinstance(item, np.generic) else item for item in vocabulary)
+    return VocabularyListCategoricalColumn(key, plain, dtype, default_value, num_oov_buckets)
+
+
+def _check_vocabulary(vocabulary: tuple[Any, ...], key: object) -> tf.DType:
+    """Returns `tf.string` or an integer type."""
+    if not vocabulary:
+        raise ValueError(f"vocabulary_list {vocabulary} must be non-empty, column_name: {key}")
+    if len(set(vocabulary)) != len(vocabulary):
+        seen: set[Any] = set()
+        repeated = [item for item in vocabulary if item in seen or seen.add(item)]  # type: ignore[func-returns-value]
+        raise ValueError(f"Duplicate keys in vocabulary_list, column_name: {key}. Repeated: {repeated[:10]}")
+    strings = sum(isinstance(item, str | bytes) for item in vocabulary)
+    if strings == len(vocabulary):
+        return tf.string
+    if strings:
+        raise ValueError(
+            f"vocabulary_list must hold strings or integers, not both, column_name: {key}. Received: {vocabulary[:10]}"
+        )
+    dtype = _checks.as_dtype(np.array(vocabulary).dtype, "vocabulary_list")
+    _checks.check_string_or_int(dtype, f"column_name: {key} vocabulary")
+    return dtype

@@ -1,0 +1,17 @@
+"""Heads: what follows the last hidden layer of a model, namely loss, metrics, predictions and export outputs.
+
+A model computes logits; a head turns them into all that an `EstimatorSpec` holds. `BinaryClassHead` is for two classes,
+`MultiClassHead` for more, `RegressionHead` for numbers; `BaseHead` is the start for a head of your own.
+"""
+
+from __future__ import annotations
+
+from headway import _backend as _backend
+from headway.heads._base import BaseHead as BaseHead
+from headway.heads._binary import BinaryClassHead as BinaryClassHead
+from headway.heads._checks import readable_error as readable_error
+from headway.heads._interface import Head as Head
+from headway.heads._multi_class import MultiClassHead as MultiClassHead
+from headway.heads._regression import RegressionHead as RegressionHead
+
+__all__ = ["BaseHead", "BinaryClassHead", "Head", "MultiClassHead", "RegressionHead", "readable_error"]

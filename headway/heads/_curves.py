@@ -1,0 +1,67 @@
+"""Areas under curves, from a histogram of the predictions: how much weight fell between two thresholds, by label."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+THRESHOLDS = 200
+"""Number of thresholds: one below 0, one above 1, and 198 in even steps between them."""
+
+
+def histogram(predictions: tf.Tensor, positive_and_negative: tf.Tensor) -> tf.Tensor:
+    """Returns the weight of the examples above each threshold and not above the next, by label.
+
+    The thresholds are i / 199 for i = 0 to 199; the first is lowered and the last raised, so that every prediction lies
+    between them. Predictions are compared in float32, as Keras does, so that the same ones lie on a threshold.
+
+    Args:
+      predictions: float32 probabilities, shape `[N]`.
+      positive_and_negative: float64, shape `[N, 2]`: each example's weight if its label is positive, and if not.
+
+    Returns:
+      Float64, shape `[200, 2]`.
+    """
+    clipped = tf.clip_by_value(predictions, 0.0, 1.0)
+    bucket = tf.nn.relu(tf.math.ceil(clipped * (THRESHOLDS - 1)) - 1)
+    return tf.math.unsorted_segment_sum(positive_and_negative, tf.cast(bucket, tf.int32), THRESHOLDS)
+
+
+def area_under_roc(buckets: tf.Tensor) -> tf.Tensor:
+    """Returns the area under the receiver operating characteristic, by the trapezoidal rule.
+
+    Args:
+      buckets: sums of `histogram`, shape `[200, 2]`.
+
+    >>> positives, negatives = [0.0] * 198 + [3.0, 0.0], [2.0] + [0.0] * 199
+    >>> float(area_under_roc(tf.stack([positives, negatives], axis=1)))
+    1.0
+    """
+    above = tf.cumsum(buckets, reverse=True)  # true and false positives at each threshold
+    rates = tf.math.divide_no_nan(above, above[0])
+    steps = tf.math.divide_no_nan(buckets[:-1, 1], above[0, 1])
+    return tf.reduce_sum(steps * (rates[:-1, 0] + rates[1:, 0]) / 2)
+
+
+def area_under_precision_recall(buckets: tf.Tensor) -> tf.Tensor:
+    """Returns the area under the precision-recall curve.
+
+    Between two thresholds true and false positives are taken to grow linearly together; the precision is then no linear
+    function of the recall, and its integral has a logarithm: section 4 of Davis and Goadrich 2006,
+    https://www.biostat.wisc.edu/~page/rocpr.pdf.
+
+    Args:
+      buckets: sums of `histogram`, shape `[200, 2]`.
+
+    >>> positives, negatives = [0.0] * 198 + [3.0, 0.0], [2.0] + [0.0] * 199
+    >>> float(area_under_precision_recall(tf.stack([positives, negatives], axis=1)))
+    1.0
+    """
+    true_positives = tf.cumsum(buckets[:, 0], reverse=True)
+    predicted = tf.cumsum(tf.reduce_sum(buckets, axis=1), reverse=True)
+    step = buckets[:-1, 0]
+    slope = tf.math.divide_no_nan(step, tf.reduce_sum(buckets[:-1], axis=1))
+    intercept = true_positives[1:] - slope * predicted[1:]
+    # In the highest bucket with predictions the precision is constant: there the logarithm is to be 0.
+    growth = tf.where(predicted[1:] > 0, tf.math.divide_no_nan(predicted[:-1], predicted[1:]), tf.ones_like(step))
+    area = slope * (step + intercept * tf.math.log(growth))
+    return tf.reduce_sum(tf.math.divide_no_nan(area, true_positives[0]))

@@ -1,0 +1,86 @@
+"""The order in which rows of a table in memory come, as row numbers a batch at a time, without any state."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+_EPOCHS_FOR_EVER = 2**62
+
+
+@dataclasses.dataclass(frozen=True)
+class RowOrder:
+    """Which rows make which batch.
+
+    The rows of shard `shard_index` are `shard_index`, `shard_index + num_shards`, and so on. Each epoch passes over
+    all of them once, in row order, or in a permutation that is a function of (`seed`, epoch) alone. All shards have
+    equally many batches: without `drop_remainder` the last batch of an epoch may be short, in a shard also empty; with
+    it, each shard leaves rows out until all have full batches only.
+    """
+
+    num_table_rows: int
+    batch_size: int
+    shuffle: bool
+    num_epochs: int | None
+    drop_remainder: bool
+    seed: int
+    num_shards: int = 1
+    shard_index: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.batches_per_epoch:
+            raise ValueError(
+                f"`drop_remainder=True` would drop all data: `batch_size` is {self.batch_size}, and there are only "
+                f"{self.num_table_rows} rows for {self.num_shards} worker(s). "
+                "Use a smaller `batch_size`, or `drop_remainder=False`."
+            )
+
+    @property
+    def num_rows(self) -> int:
+        """Rows in this shard."""
+        return len(range(self.shard_index, self.num_table_rows, self.num_shards))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of one epoch, equal in all shards."""
+        if self.drop_remainder:
+            return self.num_table_rows // self.num_shards // self.batch_size
+        return -(-self.num_table_rows // (self.num_shards * self.batch_size))
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches of all epochs, or None without end."""
+        return None if self.num_epochs is None else self.num_epochs * self.batches_per_epoch
+
+    def batches(self, start: int) -> tf.data.Dataset:
+        """Returns the dataset of int64 row numbers `[batch]` from batch number `start` on."""
+        first_epoch, first_batch = divmod(start, self.batches_per_epoch)
+        last_epoch = _EPOCHS_FOR_EVER if self.num_epochs is None else max(self.num_epochs, first_epoch)
+
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
+            skip = tf.where(number == first_epoch, tf.constant(first_batch, tf.int64), tf.constant(0, tf.int64))
+            return self._epoch(number, skip)
+
+        dataset = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(
+            tf.autograph.experimental.do_not_convert(epoch)
+        )
+        left = tf.data.INFINITE_CARDINALITY if self.num_batches is None else max(0, self.num_batches - start)
+        return dataset.apply(tf.data.experimental.assert_cardinality(left))
+
+    def _epoch(self, number: tf.Tensor, skip: tf.Tensor) -> tf.data.Dataset:
+        rows = tf.range(self.num_rows, dtype=tf.int64)
+        if self.shuffle:
+            seed = tf.stack([tf.constant(self.seed, tf.int64), number])
+            rows = tf.random.experimental.stateless_shuffle(rows, seed, alg="philox")
+        if self.num_shards > 1:
+            rows = rows * self.num_shards + self.shard_index
+        size, count = self.batch_size, self.batches_per_epoch
+        full = min(self.num_rows // size, count)
+        # Slices of one matrix cost nothing; the short batch comes behind them.
+        matrix = tf.reshape(rows[: full * size], [full, size])[tf.minimum(skip, full) :]
+        dataset = tf.data.Dataset.from_tensor_slices(matrix)
+        if full < count:
+            rest = tf.data.Dataset.from_tensors(rows[full * size :])
+            dataset = dataset.concatenate(rest.skip(tf.maximum(skip - full, 0)))
+        return dataset

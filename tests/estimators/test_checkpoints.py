@@ -1,0 +1,357 @@
+"""Checkpoints: whole or not at all, readable by TensorFlow's tools and from them, and with the place in the input."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from headway import input_pipelines
+from headway.estimators import Estimator, EstimatorSpec, _checkpoints, every_n_steps
+
+v1 = tf.compat.v1
+
+
+def steps_in(folder: pathlib.Path) -> list[int]:
+    """Returns the steps whose checkpoints are there."""
+    return sorted(int(path.stem.split("-")[1]) for path in folder.glob("model.ckpt-*[0-9].index"))
+
+
+class Crash(BaseException):
+    """Ends the program where it is raised; nobody catches it."""
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_crash_while_writing(
+    renames: int, small: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A checkpoint takes three renames: data, index, state file. Training breaks off before the one of this number.
+    folder = tmp_path / "model"
+    model = small.estimator(small.linear, folder, save_checkpoints_steps=2)
+    model.train(small.input_fn(), steps=2)
+    true_rename, done = tf.io.gfile.rename, []
+
+    def rename(source: str, target: str, overwrite: bool = False) -> None:
+        if ("ckpt-4" in source and "input" not in source) or done:
+            if len(done) == renames:
+                raise Crash
+            done.append(target)
+        true_rename(source, target, overwrite)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.io.gfile, "rename", rename)
+        with pytest.raises(Crash):
+            model.train(small.input_fn(), steps=4)
+    # With data and index in place the checkpoint is there, whether the state file names it or not.
+    expected = 2 if renames < 2 else 4
+    again = small.estimator(small.linear, folder, save_checkpoints_steps=2)
+    assert again.evaluate(small.input_fn(repeat=1))["global_step"] in (2, expected)
+    again.train(small.input_fn(), max_steps=6)
+    assert again.get_variable_value("global_step") == 6
+    assert not [path.name for path in folder.iterdir() if ".tmp-" in path.name]
+
+
+def test_leftovers_of_a_killed_process_are_removed(small: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    small.estimator(small.linear, folder).train(small.input_fn(), steps=1)
+    leftovers = ["model.ckpt-7.tmp-99-1.index", "checkpoint.tmp-99", "model.ckpt-7.input.json.tmp-99"]
+    for name in [*leftovers, "notes.tmp"]:
+        (folder / name).write_text("x")
+    # TensorFlow gathers the parts of a checkpoint in a folder.
+    folders = ["model.ckpt-1.input_temp", "model.ckpt-7.input_temp", "model.ckpt-7_temp"]
+    for name in folders:
+        (folder / name).mkdir()
+        (folder / name / "part-00000-of-00001.index").write_text("x")
+    small.estimator(small.linear, folder).train(small.input_fn(), steps=1)
+    assert not [name for name in [*leftovers, *folders] if (folder / name).exists()]
+    assert (folder / "notes.tmp").exists()
+
+
+def test_a_checkpoint_is_deleted_with_what_a_killed_process_left_beside_it(small: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    model = small.estimator(small.linear, folder, keep_checkpoint_max=1)
+    model.train(small.input_fn(), steps=1)
+    checkpoints, step = _checkpoints.CheckpointDirectory(str(folder), keep_max=1), 2
+    (folder / "model.ckpt-1.input_temp").mkdir()
+    checkpoints.write(step, {"global_step": tf.constant(step, tf.int64)})
+    assert not list(folder.glob("model.ckpt-1.*"))
+    assert steps_in(folder) == [step]
+
+
+def test_a_run_that_goes_on_does_not_write_its_checkpoint_again(small: Any, tmp_path: pathlib.Path) -> None:
+    def written() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in folder.glob("model.ckpt-3*")}
+
+    folder = tmp_path / "model"
+    model = small.estimator(small.linear, folder)
+    model.train(small.input_fn(), steps=3)
+    before = written()
+    assert before
+    model.train(small.input_fn(), steps=1)
+    small.estimator(small.linear, folder).train(small.input_fn(), steps=1)
+    assert written() == before
+    assert steps_in(folder) == [0, 3, 4, 5]
+
+
+def truncate(path: pathlib.Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: pathlib.Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("damage", "ending"),
+    [
+        (truncate, ".data-00000-of-00001"),
+        (flip, ".data-00000-of-00001"),
+        (truncate, ".index"),
+        (flip, ".index"),
+        (lambda path: path.unlink(), ".data-00000-of-00001"),
+        (lambda path: path.write_bytes(b""), ".index"),
+    ],
+    ids=["short data", "wrong data", "short index", "wrong index", "no data", "empty index"],
+)
+def test_a_damaged_checkpoint(
+    damage: Any, ending: str, small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "model"
+    small.estimator(small.linear, folder, save_checkpoints_steps=2).train(small.input_fn(), steps=4)
+    damage(folder / f"model.ckpt-4{ending}")
+    model = small.estimator(small.linear, folder, save_checkpoints_steps=2)
+    assert model.evaluate(small.input_fn(repeat=1))["global_step"] == 2
+    assert any(
+        "model.ckpt-4 is damaged" in record.getMessage() and "the one before it is used" in record.getMessage()
+        for record in caplog.records
+    )
+    model.train(small.input_fn(), steps=1)
+    assert model.get_variable_value("global_step") == 3
+
+
+def test_all_damaged(small: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    small.estimator(small.linear, folder, save_checkpoints_steps=2).train(small.input_fn(), steps=4)
+    for path in folder.glob("model.ckpt-*[0-9].data*"):
+        truncate(path)
+    model = small.estimator(small.linear, folder)
+    with pytest.raises(ValueError, match=r"None of the 3 checkpoints in .* can be read; the newest is .*model.ckpt-4"):
+        model.train(small.input_fn(), steps=1)
+    assert steps_in(folder) == [0, 2, 4]
+
+
+def test_a_state_file_that_cannot_be_read(small: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    small.estimator(small.linear, folder, save_checkpoints_steps=2).train(small.input_fn(), steps=4)
+    (folder / "checkpoint").write_text("no text of a protocol buffer {{{")
+    model = small.estimator(small.linear, folder)
+    assert model.evaluate(small.input_fn(repeat=1))["global_step"] == 4
+    (folder / "checkpoint").unlink()
+    assert small.estimator(small.linear, folder).evaluate(small.input_fn(repeat=1))["global_step"] == 4
+
+
+@pytest.mark.parametrize(("keep", "expected"), [(1, [6]), (2, [4, 6]), (0, [0, 2, 4, 6]), (None, [0, 2, 4, 6])])
+def test_keep_checkpoint_max(keep: int | None, expected: list[int], small: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    small.estimator(small.linear, folder, save_checkpoints_steps=2, keep_checkpoint_max=keep).train(
+        small.input_fn(), steps=6
+    )
+    assert steps_in(folder) == expected
+    # With a checkpoint goes its place in the input.
+    assert sorted(int(path.name.split("-")[1].split(".")[0]) for path in folder.glob("*.input.json")) == expected
+
+
+def test_keep_checkpoint_every_n_hours(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = _checkpoints.CheckpointDirectory(str(tmp_path), keep_max=2, keep_every_n_hours=1.0)
+    clock = [1000.0]
+    monkeypatch.setattr(_checkpoints.time, "time", lambda: clock[0])
+    for step in range(7):
+        directory.write(step, {"w": tf.constant(float(step))})
+        clock[0] += 0.4 * 3600
+    # Written at 0.0, 0.4, 0.8, ... hours: of those that must go, 3 is the first more than an hour after the start.
+    assert steps_in(tmp_path) == [3, 5, 6]
+
+
+def test_asynchronous_writing_gives_the_same_files(small: Any, tmp_path: pathlib.Path) -> None:
+    values = []
+    for name, asynchronous in (("a", False), ("b", True)):
+        model = small.estimator(small.linear, tmp_path / name, save_checkpoints_steps=1, async_checkpoints=asynchronous)
+        model.train(small.input_fn(), steps=4)
+        assert steps_in(tmp_path / name) == [0, 1, 2, 3, 4]
+        paths = [f"{model.model_dir}/model.ckpt-{step}" for step in range(5)]
+        values.append([tf.train.load_variable(path, "linear/w") for path in paths])
+    np.testing.assert_array_equal(values[0], values[1])
+
+
+def test_an_error_of_the_asynchronous_writer_comes_up(
+    small: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("the disk is full")
+
+    model = small.estimator(small.linear, tmp_path / "model", async_checkpoints=True)
+    monkeypatch.setattr(_checkpoints, "write_tensors", fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        model.train(small.input_fn(), steps=2)
+
+
+def test_tensorflows_tools_read_it(small: Any, tmp_path: pathlib.Path) -> None:
+    model = small.estimator(small.model_fns["v1"], tmp_path / "model").train(small.input_fn(), steps=2)
+    path = tf.train.latest_checkpoint(model.model_dir)
+    assert path == model.latest_checkpoint()
+    names = [name for name, _ in tf.train.list_variables(path)]
+    assert names == ["global_step", "top/b", "top/b/Momentum", "tower/w", "tower/w/Momentum"]
+    with tf.Graph().as_default(), v1.Session() as session:
+        w = v1.get_variable("tower/w", [3, 1])
+        v1.train.Saver([w]).restore(session, path)
+        np.testing.assert_array_equal(session.run(w), model.get_variable_value("tower/w"))
+    assert model.get_variable_value("tower/w:0").shape == (3, 1)
+
+
+def test_a_checkpoint_of_a_v1_saver_is_restored(small: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    with tf.Graph().as_default(), v1.Session() as session:
+        w = v1.get_variable("tower/w", initializer=[[1.0], [2.0], [3.0]])
+        shapes = {"tower/w/Momentum": [3, 1], "top/b/Momentum": [1]}
+        slots = [v1.get_variable(name, shape, initializer=v1.zeros_initializer()) for name, shape in shapes.items()]
+        b, step = v1.get_variable("top/b", initializer=[0.5]), v1.train.get_or_create_global_step()
+        session.run(v1.global_variables_initializer())
+        session.run(v1.assign(step, 10))
+        v1.train.Saver([w, b, step, *slots]).save(session, str(folder / "model.ckpt"), global_step=step)
+    model = small.estimator(small.model_fns["v1"], folder)
+    rows = [row["y"] for row in model.predict(small.input_fn(repeat=1, labels=False))]
+    np.testing.assert_allclose(rows, small.X @ [1.0, 2.0, 3.0] + 0.5, rtol=1e-5)
+    assert model.train(small.input_fn(), steps=1).get_variable_value("global_step") == 11
+
+
+# The place in the input. Each kind of input gives numbers in batches of one; what training sees is noted.
+def by_index() -> Any:
+    return input_pipelines.from_arrays({"x": np.arange(40.0, dtype="float32")}, batch_size=1)
+
+
+def shuffled() -> Any:
+    return input_pipelines.from_arrays(
+        {"x": np.arange(40.0, dtype="float32")}, batch_size=1, shuffle=True, num_epochs=None
+    )
+
+
+def by_iterator() -> tf.data.Dataset:
+    return tf.data.Dataset.range(40).shuffle(10, seed=1).map(lambda i: {"x": tf.cast(i, tf.float32)}).batch(1)
+
+
+def by_count() -> tf.data.Dataset:
+    def numbers() -> Any:
+        for i in range(40):
+            yield {"x": np.array([i], "float32")}
+
+    return tf.data.Dataset.from_generator(numbers, output_signature={"x": tf.TensorSpec([1])})
+
+
+def source_of(make: Callable[[], Any]) -> Any:
+    """Returns a pipeline as it is, and a function that returns a dataset as the function."""
+    made = make()
+    return made if isinstance(made, input_pipelines.Pipeline) else make
+
+
+def seen_model_fn(features: Any, mode: str) -> EstimatorSpec:
+    last = tf.Variable(-1.0, name="last")
+    step = v1.train.get_global_step()
+    with tf.control_dependencies([last.assign(features["x"][0])]):
+        return EstimatorSpec(mode, loss=tf.constant(0.0), train_op=step.assign_add(1))
+
+
+def run(
+    small: Any, folder: pathlib.Path, source: Any, steps: int, fail_at: int | None = None, **config: Any
+) -> list[float]:
+    """Trains, and returns what each step has seen; one that fails was cut off after its last checkpoint."""
+    seen: list[float] = []
+    model = small.estimator(seen_model_fn, folder, save_checkpoints_steps=4, save_summary_steps=0, **config)
+
+    def note(run: Any) -> None:
+        (weights,) = model._weights.values()
+        seen.append(float(weights.model.store.entries["last"].variable.numpy()))
+        if run.step == fail_at:
+            raise Crash
+
+    if fail_at is None:
+        model.train(source, steps=steps, hooks=[every_n_steps(1, note)])
+    else:
+        with pytest.raises(Crash):
+            model.train(source, steps=steps, hooks=[every_n_steps(1, note)])
+    return seen
+
+
+@pytest.mark.parametrize("make", [by_index, shuffled, by_iterator, by_count])
+def test_a_run_that_was_cut_off_goes_on(
+    make: Callable[[], Any], small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = source_of(make)
+    first = run(small, tmp_path / "model", source, 10, fail_at=6)
+    # The checkpoint of step 4 is the last one: steps 5 and 6 are made again, with the same batches.
+    second = run(small, tmp_path / "model", source, 6)
+    assert second[:2] == first[4:6]
+    together = first[:4] + second
+    assert len(set(together)) == 10
+    # An order without a seed is another one in each run, though not within one.
+    assert make is shuffled or together == run(small, tmp_path / "whole", source, 10)
+    assert any("The input goes on after 4 batches" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("make", [by_index, by_iterator, by_count])
+def test_a_run_that_ended_starts_afresh(
+    make: Callable[[], Any], small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = source_of(make)
+    first = run(small, tmp_path / "model", source, 6)
+    assert run(small, tmp_path / "model", source, 6) == first
+    assert any(
+        "The input starts a fresh pass: the run before ended" in record.getMessage() for record in caplog.records
+    )
+
+
+@pytest.mark.parametrize(("resume", "cut", "goes_on"), [("always", False, True), ("never", True, False)])
+def test_resume_input(resume: str, cut: bool, goes_on: bool, small: Any, tmp_path: pathlib.Path) -> None:
+    first = run(small, tmp_path / "model", by_index(), 4, fail_at=4 if cut else None)
+    second = run(small, tmp_path / "model", by_index(), 4, resume_input=resume)
+    assert first == [0.0, 1.0, 2.0, 3.0]
+    if cut:
+        # Cut off before the checkpoint of step 4: training goes on from step 0.
+        assert second == first
+    else:
+        assert (second == [4.0, 5.0, 6.0, 7.0]) is goes_on
+
+
+def test_other_data_starts_afresh(small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(small, tmp_path / "model", by_index(), 10, fail_at=6)
+    other = input_pipelines.from_arrays({"x": np.arange(100.0, 120.0, dtype="float32")}, batch_size=1)
+    assert run(small, tmp_path / "model", other, 2) == [100.0, 101.0]
+    assert any("its rows, batch size or order differ" in record.getMessage() for record in caplog.records)
+
+
+def test_the_place_is_json(small: Any, tmp_path: pathlib.Path) -> None:
+    run(small, tmp_path / "model", by_index(), 5)
+    position = json.loads((tmp_path / "model" / "model.ckpt-5.input.json").read_text())
+    assert (position["step"], position["elements"], position["status"]) == (5, 5, "ended")
+
+
+def test_a_directory_of_tf_estimator_has_no_place(small: Any, tmp_path: pathlib.Path) -> None:
+    run(small, tmp_path / "model", by_index(), 10, fail_at=6)
+    for path in (tmp_path / "model").glob("*.input*"):
+        os.remove(path)
+    assert run(small, tmp_path / "model", by_index(), 2) == [0.0, 1.0]
+
+
+def test_evaluation_of_a_missing_checkpoint(small: Any, tmp_path: pathlib.Path) -> None:
+    model: Estimator = small.estimator(small.linear, tmp_path / "model").train(small.input_fn(), steps=1)
+    with pytest.raises(ValueError, match="`checkpoint_path` must be the path of a checkpoint without ending"):
+        model.evaluate(small.input_fn(repeat=1), checkpoint_path=str(tmp_path / "model" / "model.ckpt-9"))
+    with pytest.raises(ValueError, match=r"There is no variable 'v'.*There are: \['global_step'"):
+        model.get_variable_value("v")

@@ -1,0 +1,99 @@
+"""What the settings of a RunConfig do to training."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import headway as hw
+from headway import input_pipelines
+from headway.estimators._threads import fewest_threads
+
+# The loss is the mean of x @ w, so its gradient is the mean of x: [3, 4] in the first batch, [1, 0] in the second.
+X = np.array([[2.0, 4.0], [4.0, 4.0], [0.0, 0.0], [2.0, 0.0]], np.float32)
+ROWS = input_pipelines.from_arrays({"x": X}, batch_size=2, num_epochs=None)
+
+
+def model_fn(features: Any, mode: str) -> Any:
+    w = tf.Variable([0.0, 0.0], name="w")
+    y = tf.linalg.matvec(features["x"], w)
+    loss = tf.reduce_mean(y)
+    train_op = hw.minimize(keras.optimizers.SGD(1.0), loss, [w]) if mode == "train" else None
+    return hw.EstimatorSpec(mode, predictions={"y": y}, loss=loss, train_op=train_op)
+
+
+def trained(model_dir: pathlib.Path, steps: int, **settings: Any) -> hw.Estimator:
+    config = hw.RunConfig(model_dir=str(model_dir), progress="none", **settings)
+    return hw.Estimator(model_fn, config=config).train(ROWS, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps", "expected"),
+    [
+        ({}, 1, [-3.0, -4.0]),
+        ({}, 2, [-4.0, -4.0]),
+        # The norm of [3, 4] is 5: it becomes 1; that of [1, 0] is 1 already.
+        ({"gradient_clipping": 1.0}, 1, [-0.6, -0.8]),
+        ({"gradient_clipping": 1.0}, 2, [-1.6, -0.8]),
+        # Nothing for one step, then the mean of both gradients, [2, 2].
+        ({"gradient_accumulation": 2}, 1, [0.0, 0.0]),
+        ({"gradient_accumulation": 2}, 2, [-2.0, -2.0]),
+        # The norm of [2, 2] is 2 sqrt 2.
+        ({"gradient_accumulation": 2, "gradient_clipping": 1.0}, 2, [-(0.5**0.5), -(0.5**0.5)]),
+        ({"run_eagerly": True}, 2, [-4.0, -4.0]),
+        ({"run_eagerly": True, "gradient_clipping": 1.0}, 2, [-1.6, -0.8]),
+        ({"steps_per_loop": 1}, 2, [-4.0, -4.0]),
+        ({"threads_per_op": 2}, 2, [-4.0, -4.0]),
+        ({"threads_per_op": None}, 2, [-4.0, -4.0]),
+        ({"async_checkpoints": True}, 2, [-4.0, -4.0]),
+    ],
+)
+def test_weights(settings: dict[str, Any], steps: int, expected: list[float], tmp_path: pathlib.Path) -> None:
+    estimator = trained(tmp_path, steps, **settings)
+    np.testing.assert_allclose(estimator.get_variable_value("w"), expected, rtol=1e-6)
+
+
+def test_training_refuses_jit_compile(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match="cannot train yet"):
+        trained(tmp_path, 1, jit_compile=True)
+
+
+def test_mixed_precision_is_the_policy_inside_model_fn_and_nowhere_else(tmp_path: pathlib.Path) -> None:
+    seen = []
+
+    def watching(features: Any, mode: str) -> Any:
+        seen.append(keras.config.dtype_policy().name)
+        return model_fn(features, mode)
+
+    config = hw.RunConfig(model_dir=str(tmp_path), progress="none", mixed_precision=True)
+    hw.Estimator(watching, config=config).train(ROWS, steps=1)
+    assert set(seen) == {"mixed_bfloat16"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("setting", [{"gradient_clipping": 1.0}, {"gradient_accumulation": 2}])
+def test_a_setting_that_model_fn_ignores_is_an_error(setting: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    def by_hand(features: Any, mode: str) -> Any:
+        w = tf.Variable([0.0, 0.0], name="w")
+        loss = tf.reduce_mean(tf.linalg.matvec(features["x"], w))
+        return hw.EstimatorSpec(mode, loss=loss, train_op=w.assign_sub(tf.gradients(loss, [w])[0]))
+
+    config = hw.RunConfig(model_dir=str(tmp_path), progress="none", **setting)
+    name, value = next(iter(setting.items()))
+    with pytest.raises(ValueError, match=rf"RunConfig\({name}={value}\) has no effect.*minimize"):
+        hw.Estimator(by_hand, config=config).train(ROWS, steps=1)
+
+
+def test_small_layers_get_one_thread_and_large_ones_tensorflows_choice() -> None:
+    def graph_of(width: int) -> Any:
+        weights = tf.constant(np.zeros([4, width], np.float32))
+        return tf.function(lambda x: x @ weights).get_concrete_function(tf.TensorSpec([None, 4])).graph
+
+    assert fewest_threads(graph_of(100)) == 1
+    # 4 * 20,000 elements are more than 256 * 256.
+    assert fewest_threads(graph_of(20_000)) is None

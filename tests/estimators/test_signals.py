@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM end training with a checkpoint, from which the next run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from headway.estimators import every_n_steps
+
+
+def send(number: signal.Signals, at: int) -> Any:
+    """Returns a hook that sends this process a signal at a step."""
+    return every_n_steps(1, lambda run: os.kill(os.getpid(), number) if run.step == at else None)
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "code"), [(signal.SIGINT, KeyboardInterrupt, None), (signal.SIGTERM, SystemExit, 143)]
+)
+def test_a_signal(
+    number: signal.Signals, error: Any, code: int | None, small: Any, tmp_path: pathlib.Path, caplog: Any
+) -> None:
+    folder = tmp_path / "model"
+    before = signal.getsignal(number)
+    model = small.estimator(small.linear, folder)
+    with pytest.raises(error) as caught:
+        model.train(small.input_fn(), steps=1000, hooks=[send(number, 3)])
+    assert code is None or caught.value.code == code
+    assert signal.getsignal(number) is before
+    text = "\n".join(record.getMessage() for record in caplog.records)
+    assert f"{number.name}: training ends after the steps under way, with a checkpoint. Once more" in text
+    assert "A signal ended training at step 3. The last good checkpoint is " in text
+    assert json.loads((folder / "model.ckpt-3.input.json").read_text())["status"] == "interrupted"
+    small.estimator(small.linear, folder).train(small.input_fn(), steps=1)
+    assert any(
+        "The input goes on after 3 batches, where the run before was interrupted by a signal" in record.getMessage()
+        for record in caplog.records
+    )
+    # In this process too the run goes on from there.
+    assert model.train(small.input_fn(), steps=1).get_variable_value("global_step") == 5
+
+
+def test_a_second_signal_ends_at_once(small: Any, tmp_path: pathlib.Path) -> None:
+    def twice(run: Any) -> None:
+        if run.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    model = small.estimator(small.linear, tmp_path / "model", save_checkpoints_steps=2)
+    with pytest.raises(KeyboardInterrupt):
+        model.train(small.input_fn(), steps=1000, hooks=[every_n_steps(1, twice)])
+    assert model.get_variable_value("global_step") == 2
+
+
+def test_training_in_another_thread(small: Any, tmp_path: pathlib.Path) -> None:
+    model = small.estimator(small.linear, tmp_path / "model")
+    thread = threading.Thread(target=lambda: model.train(small.input_fn(), steps=2))
+    thread.start()
+    thread.join(60)
+    assert model.get_variable_value("global_step") == 2
+
+
+_PROGRAM = """
+import os, signal, sys
+import tensorflow as tf
+from headway import estimators
+
+def model_fn(features, mode):
+    w = tf.Variable(0.0, name="w")
+    return estimators.EstimatorSpec(mode, loss=w.read_value(), train_op=w.assign_add(1.0))
+
+def terminate(run):
+    if run.step == 5:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+model = estimators.Estimator(model_fn, sys.argv[1], config=estimators.RunConfig(save_checkpoints_steps=100))
+model.train(lambda: tf.data.Dataset.from_tensors({"x": [1.0]}).repeat(), hooks=[estimators.every_n_steps(1, terminate)])
+"""
+
+
+def test_a_process_that_is_told_to_end(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(folder)], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 143, done.stderr
+    assert "SIGTERM: training ends after the steps under way, with a checkpoint." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (folder / "model.ckpt-5.index").exists()

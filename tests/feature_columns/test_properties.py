@@ -1,0 +1,409 @@
+"""What holds for every column: one result however and wherever its host part runs, and sparse gradients."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from headway import feature_columns as fc
+
+Made = dict[str, Any]
+
+WORDS = ["red", "blue", "", "pink", "red", "green"]
+NUMBERS = [0.5, -3.0, 18.0, float("nan"), 70.0, 2.0]
+IDS = [0, 4, -1, 2, 2, 1]
+
+
+def vocabulary(key: str = "word", **options: Any) -> Any:
+    return fc.categorical_column_with_vocabulary_list(key, ["red", "green", "blue"], **options)
+
+
+def buckets() -> Any:
+    return fc.bucketized_column(fc.numeric_column("number"), [0.0, 18.0, 65.0])
+
+
+def sparse_words() -> tf.SparseTensor:
+    return tf.SparseTensor([[0, 0], [0, 2], [2, 1], [5, 0]], ["red", "pink", "blue", ""], [6, 3])
+
+
+def ragged_words() -> tf.RaggedTensor:
+    return tf.ragged.constant([["red", "pink"], [], ["blue"], ["blue", "blue", "red"], [], [""]])
+
+
+def scaled(x: tf.Tensor) -> tf.Tensor:
+    return (x - 3.0) * 2.0
+
+
+def plus(k: float) -> Callable[[tf.Tensor], tf.Tensor]:
+    return lambda x: x + k
+
+
+# name -> (public constructor, makes the columns, features)
+TABLE: dict[str, tuple[str, Callable[[], list[Any]], Made]] = {
+    "numeric": ("numeric_column", lambda: [fc.numeric_column("number")], {"number": NUMBERS}),
+    "numeric_of_integers": ("numeric_column", lambda: [fc.numeric_column("id")], {"id": IDS}),
+    "numeric_normalized": (
+        "numeric_column",
+        lambda: [fc.numeric_column("number", normalizer_fn=scaled), fc.numeric_column("pair", shape=(2,))],
+        {"number": NUMBERS, "pair": [[float(i), 2.0 * i] for i in range(6)]},
+    ),
+    "bucketized": ("bucketized_column", lambda: [buckets()], {"number": NUMBERS}),
+    "bucketized_wide": (
+        "bucketized_column",
+        lambda: [fc.bucketized_column(fc.numeric_column("pair", shape=2), [2, 5])],
+        {"pair": [[float(i), 2.0 * i] for i in range(6)]},
+    ),
+    "vocabulary": ("categorical_column_with_vocabulary_list", lambda: [vocabulary()], {"word": WORDS}),
+    "vocabulary_oov": (
+        "categorical_column_with_vocabulary_list",
+        lambda: [vocabulary(num_oov_buckets=2)],
+        {"word": [WORDS, WORDS, WORDS, WORDS, WORDS, WORDS]},
+    ),
+    "vocabulary_of_integers": (
+        "categorical_column_with_vocabulary_list",
+        lambda: [fc.categorical_column_with_vocabulary_list("id", [4, 1], default_value=1)],
+        {"id": IDS},
+    ),
+    "vocabulary_sparse": ("categorical_column_with_vocabulary_list", lambda: [vocabulary()], {"word": sparse_words()}),
+    "hash": (
+        "categorical_column_with_hash_bucket",
+        lambda: [fc.categorical_column_with_hash_bucket("word", 7)],
+        {"word": WORDS},
+    ),
+    "hash_ragged": (
+        "categorical_column_with_hash_bucket",
+        lambda: [fc.categorical_column_with_hash_bucket("word", 7)],
+        {"word": ragged_words()},
+    ),
+    "identity": (
+        "categorical_column_with_identity",
+        lambda: [fc.categorical_column_with_identity("id", 5)],
+        {"id": IDS},
+    ),
+    "indicator": (
+        "indicator_column",
+        lambda: [fc.indicator_column(vocabulary()), fc.indicator_column(vocabulary("second"))],
+        {"word": WORDS, "second": sparse_words()},
+    ),
+    "embedding": (
+        "embedding_column",
+        lambda: [
+            fc.embedding_column(vocabulary(), 2, max_norm=0.5),
+            fc.embedding_column(vocabulary("second"), 3, combiner="sqrtn"),
+            fc.embedding_column(vocabulary("third"), 1),
+        ],
+        {"word": WORDS, "second": sparse_words(), "third": [WORDS[:3]] * 3 + [WORDS[3:]] * 3},
+    ),
+    "crossed": (
+        "crossed_column",
+        lambda: [fc.crossed_column([vocabulary(), buckets(), "id"], 100)],
+        {"word": WORDS, "number": NUMBERS, "id": IDS},
+    ),
+    "crossed_multiple": (
+        "crossed_column",
+        lambda: [fc.crossed_column([vocabulary(), "second"], 100)],
+        {"word": ragged_words(), "second": [WORDS[:2]] * 6},
+    ),
+}
+EVERY = pytest.mark.parametrize("row", TABLE)
+
+
+def value_of(shape: Any) -> np.ndarray[Any, Any]:
+    return np.sin(np.arange(np.prod(shape)) + 1.0).reshape(shape).astype(np.float32)
+
+
+class Variables:
+    """Makes each variable once, by name."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, tf.Variable] = {}
+        self.trainable: dict[str, bool] = {}
+
+    def __call__(
+        self, name: str, shape: Any, initializer: Any, dtype: Any = tf.float32, trainable: bool = True
+    ) -> tf.Variable:
+        if name not in self.made:
+            with tf.init_scope():
+                self.made[name] = tf.Variable(value_of(shape), dtype=dtype)
+            self.trainable[name] = trainable
+        return self.made[name]
+
+
+def tensors(features: Made) -> Made:
+    keep = (tf.SparseTensor, tf.RaggedTensor)
+    return {key: value if isinstance(value, keep) else tf.constant(value) for key, value in features.items()}
+
+
+def as_lists(transformed: Made) -> Made:
+    return {
+        key: value.to_list() if isinstance(value, tf.RaggedTensor) else value.numpy().tolist()
+        for key, value in transformed.items()
+    }
+
+
+def assert_equal(left: Made, right: Made) -> None:
+    # repr, because NaN differs from itself.
+    assert {k: repr(v) for k, v in as_lists(left).items()} == {k: repr(v) for k, v in as_lists(right).items()}
+
+
+@EVERY
+def test_host_part_is_the_same_everywhere(row: str) -> None:
+    _, make, features = TABLE[row]
+    transform = fc.ColumnTransform(make())
+    raw = tensors(features)
+    eager = transform(raw)
+    assert fc.is_transformed(eager)
+    assert not fc.is_transformed(raw)
+    assert all(value.shape[0] in (6, None) for value in eager.values())
+    assert_equal(tf.function(transform)(raw), eager)
+    assert_equal(transform(eager), eager)
+    assert_equal(fc.ColumnTransform(make())(eager), eager)
+    (mapped,) = tf.data.Dataset.from_tensors(raw).map(transform)
+    assert_equal(mapped, eager)
+
+
+@EVERY
+def test_host_part_is_row_wise(row: str) -> None:
+    _, make, features = TABLE[row]
+    transform = fc.ColumnTransform(make())
+    order = [5, 0, 3, 3]
+    gathered = {key: tf.gather(value, order) for key, value in transform(tensors(features)).items()}
+    rows = {}
+    for key, value in tensors(features).items():
+        if isinstance(value, tf.SparseTensor):
+            rows[key] = tf.sparse.concat(0, [tf.sparse.slice(value, [i, 0], [1, value.shape[1]]) for i in order])
+        else:
+            rows[key] = tf.gather(value, order)
+    assert_equal(transform(rows), gathered)
+
+
+@EVERY
+def test_empty_batch(row: str) -> None:
+    _, make, features = TABLE[row]
+    columns = make()
+    empty = {
+        key: tf.sparse.slice(value, [0, 0], [0, 3]) if isinstance(value, tf.SparseTensor) else value[:0]
+        for key, value in tensors(features).items()
+    }
+    assert fc.linear_logits(columns, empty, 2, Variables()).shape == (0, 2)
+
+
+@EVERY
+def test_device_part_takes_raw_and_transformed_features(row: str) -> None:
+    _, make, features = TABLE[row]
+    columns = make()
+    variables = Variables()
+    raw = tensors(features)
+    expected = fc.linear_logits(columns, raw, 3, variables).numpy()
+    assert expected.shape == (6, 3)
+    transformed = fc.ColumnTransform([*columns, fc.numeric_column("other")])({**raw, "other": [0.0] * 6})
+    np.testing.assert_allclose(fc.linear_logits(columns, transformed, 3, variables), expected, rtol=1e-6)
+    compiled = tf.function(lambda x: fc.linear_logits(columns, x, 3, variables))
+    np.testing.assert_allclose(compiled(raw), expected, rtol=1e-6)
+    np.testing.assert_allclose(compiled(transformed), expected, rtol=1e-6)
+
+
+@EVERY
+def test_exported_model(row: str, tmp_path: pathlib.Path) -> None:
+    _, make, features = TABLE[row]
+    raw = tensors(features)
+    module = tf.Module()
+    module.transform = fc.ColumnTransform(make())
+    keys = sorted(module.transform(raw))
+    # Names of outputs must be identifiers; the order of the keys tells which is which.
+    module.apply = tf.function(lambda x: {f"out{i}": module.transform(x)[key] for i, key in enumerate(keys)})
+    expected = module.apply(raw)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    assert_equal(loaded.apply(raw), expected)
+
+
+@EVERY
+def test_columns_are_values(row: str) -> None:
+    _, make, _ = TABLE[row]
+    columns, again = make(), make()
+    assert columns == again
+    assert [hash(column) for column in columns] == [hash(column) for column in again]
+    assert [column.digest for column in columns] == [column.digest for column in again]
+    assert pickle.loads(pickle.dumps(columns)) == columns
+    transform = pickle.loads(pickle.dumps(fc.ColumnTransform(columns, passthrough=["w"])))
+    assert (list(transform.columns), transform.passthrough) == (columns, ("w",))
+
+
+def test_every_public_constructor_has_a_row() -> None:
+    constructors = {
+        name for name in fc.__all__ if name.endswith("_column") or name.startswith("categorical_column_with_")
+    }
+    assert constructors == {constructor for constructor, _, _ in TABLE.values()}
+
+
+def test_different_definitions_have_different_digests() -> None:
+    columns = [
+        *[column for _, make, _ in TABLE.values() for column in make()],
+        fc.numeric_column("number", normalizer_fn=lambda x: x + 1.0),
+        fc.numeric_column("number", normalizer_fn=lambda x: x + 2.0),
+        *[fc.numeric_column("number", normalizer_fn=plus(k)) for k in (3.0, 4.0)],
+        *[fc.numeric_column("number", normalizer_fn=functools.partial(tf.add, k)) for k in (5.0, 6.0)],
+        *[fc.numeric_column("number", normalizer_fn=function) for function in (scaled, tf.square, np.square)],
+        fc.categorical_column_with_hash_bucket("word", 8),
+        fc.categorical_column_with_hash_bucket("id", 7, tf.int64),
+    ]
+    distinct = list(dict.fromkeys(columns))
+    assert len({column.digest for column in distinct}) == len(distinct)
+
+
+def test_a_definition_made_anew_has_the_same_digest() -> None:
+    columns = [fc.numeric_column("number", normalizer_fn=plus(3.0)) for _ in range(2)]
+    # Two functions, so the columns differ as values; but what is transformed for one serves the other.
+    assert columns[0] != columns[1]
+    assert columns[0].digest == columns[1].digest
+    transformed = fc.ColumnTransform([columns[0]])({"number": [1.0]})
+    assert fc.dense_tensor([columns[1]], transformed, Variables()).numpy().tolist() == [[4.0]]
+
+
+def test_single_valued_columns_become_two_tensors_without_sparse_ops() -> None:
+    word, number = vocabulary(), buckets()
+    columns = [
+        fc.numeric_column("number", normalizer_fn=scaled),
+        fc.numeric_column("id"),
+        fc.indicator_column(word),
+        fc.embedding_column(fc.categorical_column_with_hash_bucket("word", 10), 2),
+        fc.categorical_column_with_identity("id", 5),
+        number,
+        fc.crossed_column([word, number, "id"], 10),
+    ]
+    transform = fc.ColumnTransform(columns)
+    raw = tensors({"number": NUMBERS, "word": WORDS, "id": IDS})
+    concrete = tf.function(transform).get_concrete_function(raw)
+    assert len(concrete.structured_outputs) == 2
+    shapes = sorted((v.dtype.name, tuple(v.shape)) for v in concrete.structured_outputs.values())
+    assert shapes == [("float32", (6, 2)), ("int64", (6, 5))]
+    types = {operation.type for operation in concrete.graph.get_operations()}
+    assert not [name for name in types if "Sparse" in name or "Ragged" in name or name in ("Where", "Unique")]
+
+
+def test_two_columns_of_one_name_travel_side_by_side() -> None:
+    plain = fc.numeric_column("number")
+    normalized = fc.numeric_column("number", normalizer_fn=scaled)
+    hashed = fc.categorical_column_with_hash_bucket("word", 10)
+    raw = {"number": [1.0, 2.0], "word": ["red", "blue"]}
+    transformed = fc.ColumnTransform([plain, normalized, vocabulary(), fc.indicator_column(hashed)])(raw)
+    assert len(transformed) == 2
+    for column in (plain, normalized, fc.indicator_column(vocabulary()), fc.indicator_column(hashed)):
+        expected = fc.dense_tensor([column], raw, Variables())
+        np.testing.assert_array_equal(fc.dense_tensor([column], transformed, Variables()), expected)
+
+
+def test_neighbouring_numbers_are_one_piece() -> None:
+    columns = [fc.numeric_column(f"x{i:02}") for i in range(20)]
+    transformed = fc.ColumnTransform(columns)({f"x{i:02}": [float(i)] for i in range(20)})
+    concrete = tf.function(lambda x: fc.dense_tensor(columns, x, Variables())).get_concrete_function(transformed)
+    types = [operation.type for operation in concrete.graph.get_operations()]
+    assert not [name for name in types if "Slice" in name or "Concat" in name]
+    np.testing.assert_array_equal(fc.dense_tensor(columns, transformed, Variables()), [np.arange(20.0)])
+
+
+def test_passthrough_keeps_raw_features() -> None:
+    transform = fc.ColumnTransform([fc.numeric_column("number")], passthrough=["weight", "word"])
+    result = transform({"number": [1.0], "weight": [2.0], "word": ["red"], "other": [3.0]})
+    assert sorted(key for key in result if not fc.is_transformed({key: 0})) == ["weight", "word"]
+    assert result["weight"].numpy().tolist() == [2.0]
+    assert_equal(transform(result), result)
+
+
+@pytest.mark.parametrize("form", ["single", "padded", "sparse", "unknown width"])
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_gradient_of_an_embedding_is_sparse_and_right(form: str, combiner: str) -> None:
+    ids = {"single": [[0], [2], [-1]], "sparse": [[0, 2], [2, -1], [-1, -1]]}.get(form, [[0, 2], [2, 2], [-1, -1]])
+    feature: Any = tf.constant(ids, tf.int64)
+    if form == "sparse":
+        feature = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], tf.constant([0, 2, 2], tf.int64), [3, 2])
+    signature = tf.TensorSpec([None, None], tf.int64) if form == "unknown width" else tf.type_spec_from_value(feature)
+    table = tf.Variable(value_of((4, 2)))
+    column = fc.embedding_column(fc.categorical_column_with_identity("id", 4), 2, combiner=combiner)
+
+    @tf.function(input_signature=[signature])
+    def gradient(feature: Any) -> Any:
+        with tf.GradientTape() as tape:
+            result = fc.dense_tensor([column], {"id": feature}, lambda *_: table)
+            loss = tf.reduce_sum(result * value_of((3, 2)))
+        return tape.gradient(loss, table)
+
+    slices = gradient(feature)
+    assert isinstance(slices, tf.IndexedSlices)
+    # By hand: each present id of a row receives the row's factor over the combiner's divisor.
+    expected = np.zeros((4, 2), np.float32)
+    for row, factors in zip(ids, value_of((3, 2)), strict=True):
+        present = [item for item in row if item >= 0]
+        for item in present:
+            divisor = {"sum": 1.0, "mean": len(present), "sqrtn": len(present) ** 0.5}[combiner]
+            expected[item] += factors / divisor
+    np.testing.assert_allclose(tf.convert_to_tensor(slices), expected, rtol=1e-6, atol=1e-7)
+    # A row of the table that no id of the batch names is not touched, not even with a zero.
+    assert set(slices.indices.numpy().tolist()) == {0, 2}
+
+
+def test_gradient_of_linear_weights_is_sparse() -> None:
+    variables = Variables()
+    columns = [vocabulary(), fc.numeric_column("number"), vocabulary("second")]
+    raw = tensors({"word": WORDS, "number": [1.0] * 6, "second": sparse_words()})
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(fc.linear_logits(columns, raw, 2, variables))
+    gradients = dict(zip(variables.made, tape.gradient(loss, list(variables.made.values())), strict=True))
+    assert isinstance(gradients["word/weights"], tf.IndexedSlices)
+    assert isinstance(gradients["second/weights"], tf.IndexedSlices)
+    # red, blue, missing, out of vocabulary, red, green
+    np.testing.assert_array_equal(tf.convert_to_tensor(gradients["word/weights"]), [[2, 2], [1, 1], [1, 1]])
+    np.testing.assert_array_equal(tf.convert_to_tensor(gradients["second/weights"]), [[1, 1], [0, 0], [1, 1]])
+    np.testing.assert_array_equal(gradients["number/weights"], [[6, 6]])
+
+
+@pytest.mark.parametrize("features", [{"word": WORDS}, {"word": sparse_words()}, {"word": [WORDS] * 6}])
+def test_tables_are_not_copied(features: Made) -> None:
+    variables = Variables()
+    columns = [fc.embedding_column(vocabulary(), 2), vocabulary()]
+    concrete = tf.function(lambda x: fc.linear_logits(columns, x, 1, variables)).get_concrete_function(
+        tensors(features)
+    )
+    by_table = [operation.type for operation in concrete.graph.get_operations() if "Gather" in operation.type]
+    assert by_table.count("ResourceGather") == 2
+    # Read as a whole: the weights of the dense embedding and the bias, no table.
+    read = [operation for operation in concrete.graph.get_operations() if operation.type == "ReadVariableOp"]
+    assert sorted(tuple(operation.outputs[0].shape) for operation in read) == [(1,), (2, 1)]
+
+
+def test_graph_of_tensorflow_1() -> None:
+    transform = fc.ColumnTransform([vocabulary(), fc.crossed_column([vocabulary(), "id"], 10)])
+    expected = as_lists(transform({"word": WORDS, "id": IDS}))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        result = transform({"word": tf.constant(WORDS), "id": tf.constant(IDS)})
+        session.run(tf.compat.v1.tables_initializer())
+        assert {key: value.tolist() for key, value in session.run(result).items()} == expected
+
+
+def test_tables_outlive_the_transform_that_made_them() -> None:
+    (batch,) = tf.data.Dataset.from_tensors({"word": ["late", "soon"]}).map(
+        fc.ColumnTransform([fc.categorical_column_with_vocabulary_list("word", ["soon", "late"])])
+    )
+    assert [value.numpy().tolist() for value in batch.values()] == [[[1], [0]]]
+    assert fc.lookup_tables()
+
+
+def test_parsed_examples() -> None:
+    columns = [fc.embedding_column(vocabulary(), 2), buckets(), fc.crossed_column(["word", "id"], 10)]
+    spec = fc.make_parse_example_spec(columns)
+    spec["id"] = tf.io.VarLenFeature(tf.int64)
+    word = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"blue", b"red"]))
+    number = tf.train.Feature(float_list=tf.train.FloatList(value=[20.0]))
+    example = tf.train.Example(features=tf.train.Features(feature={"word": word, "number": number}))
+    parsed = tf.io.parse_example([example.SerializeToString()], spec)
+    result = fc.ColumnTransform(columns)(parsed)
+    # The cross has no value because `id` has none; 20 lies in [18, 65); blue is 2, red 0.
+    assert sorted(map(str, as_lists(result).values())) == ["[[2, 0]]", "[[2]]", "[[]]"]

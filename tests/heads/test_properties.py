@@ -1,0 +1,230 @@
+"""What holds for every head: a table of heads by a table of properties. The last test fails if a head has no row."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from headway import heads
+
+_ROWS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A head and a batch for it; `make` takes further arguments of the head."""
+
+    make: Callable[..., heads.Head]
+    labels: Any
+    dimension: int
+    weights: Any = (1.0, 0.5, 2.0, 0.0, 1.5, 1.0, 3.0, 0.25)
+
+    def batch(self, rows: slice = slice(None)) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+        rng = np.random.default_rng(3)
+        logits = rng.standard_normal((_ROWS, self.dimension)).astype(np.float32)
+        weights = np.array(self.weights, np.float32)
+        return {"w": tf.constant(weights[rows])}, tf.constant(logits[rows]), tf.constant(np.array(self.labels)[rows])
+
+
+def _binary(**options: Any) -> heads.Head:
+    return heads.BinaryClassHead(weight_column="w", thresholds=[0.3, 0.6], **options)
+
+
+def _binary_words(**options: Any) -> heads.Head:
+    return heads.BinaryClassHead("w", label_vocabulary=["no", "yes"], name="words", **options)
+
+
+def _multi_class(**options: Any) -> heads.Head:
+    return heads.MultiClassHead(3, weight_column="w", **options)
+
+
+def _multi_class_words(**options: Any) -> heads.Head:
+    return heads.MultiClassHead(3, weight_column="w", label_vocabulary=["a", "b", "c"], **options)
+
+
+def _regression(**options: Any) -> heads.Head:
+    return heads.RegressionHead(2, weight_column="w", inverse_link_fn=tf.sigmoid, **options)
+
+
+TABLE = {
+    "binary": Row(_binary, [1, 0, 1, 1, 0, 0, 1, 0], 1),
+    "binary_words": Row(_binary_words, ["yes", "no", "no", "no", "yes", "yes", "no", "yes"], 1),
+    "multi_class": Row(_multi_class, [0, 1, 2, 2, 1, 0, 0, 1], 3),
+    "multi_class_words": Row(_multi_class_words, ["a", "b", "c", "c", "a", "b", "a", "b"], 3),
+    "regression": Row(_regression, np.linspace(-2, 3, 2 * _ROWS).reshape(_ROWS, 2).astype(np.float32), 2),
+}
+
+each_head = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+
+
+def _results(metrics: Any) -> dict[str, float]:
+    return {key: float(metric.result()) for key, metric in metrics.items()}
+
+
+def _metrics_over(head: heads.Head, batches: Sequence[Any]) -> dict[str, float]:
+    metrics = head.metrics()
+    for features, logits, labels in batches:
+        head.update_metrics(metrics, features, logits, labels)
+    return _results(metrics)
+
+
+@each_head
+def test_graph_equals_eager(row: Row) -> None:
+    head = row.make()
+    features, logits, labels = row.batch()
+    metrics = head.metrics()
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in (features["w"], logits, labels)]
+    )
+    def step(weights: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor) -> Any:
+        head.update_metrics(metrics, {"w": weights}, logits, labels)
+        return head.loss(labels, logits, {"w": weights}), head.predictions(logits)
+
+    loss, predictions = step(features["w"], logits, labels)
+    np.testing.assert_allclose(loss, head.loss(labels, logits, features), rtol=1e-6)
+    assert _results(metrics) == pytest.approx(_metrics_over(head, [row.batch()]), rel=1e-6)
+    for key, value in head.predictions(logits).items():
+        assert predictions[key].dtype == value.dtype
+        np.testing.assert_array_equal(predictions[key], value, err_msg=key)
+
+
+@each_head
+def test_metrics_and_loss_do_not_depend_on_the_cut_into_batches(row: Row) -> None:
+    head = row.make(loss_reduction="sum")
+    parts = [row.batch(slice(0, 3)), row.batch(slice(3, 6)), row.batch(slice(6, 8))]
+    assert _metrics_over(head, parts) == pytest.approx(_metrics_over(head, [row.batch()]), rel=1e-6)
+    features, logits, labels = row.batch()
+    losses = [float(head.loss(part_labels, part, weights)) for weights, part, part_labels in parts]
+    assert sum(losses) == pytest.approx(float(head.loss(labels, logits, features)), rel=1e-6)
+
+
+@each_head
+def test_loss_is_the_mean_of_the_weighted_losses(row: Row) -> None:
+    features, logits, labels = row.batch()
+    total = float(row.make(loss_reduction="sum").loss(labels, logits, features))
+    elements = _ROWS * (row.dimension if isinstance(row.make(), heads.RegressionHead) else 1)
+    assert float(row.make().loss(labels, logits, features)) == pytest.approx(total / elements, rel=1e-6)
+
+
+@each_head
+def test_zero_weights_count_for_nothing(row: Row) -> None:
+    row = dataclasses.replace(row, weights=(0.0,) * _ROWS)
+    features, logits, labels = row.batch()
+    assert float(row.make().loss(labels, logits, features)) == 0.0
+    assert set(_metrics_over(row.make(), [row.batch()]).values()) == {0.0}
+
+
+@each_head
+def test_an_empty_batch_changes_nothing(row: Row) -> None:
+    head, empty = row.make(), row.batch(slice(0, 0))
+    features, logits, labels = empty
+    for run in (head.loss, tf.function(head.loss)):
+        assert float(run(labels, logits, features)) == 0.0
+    assert set(_metrics_over(head, [empty]).values()) == {0.0}
+    assert _metrics_over(head, [row.batch(), empty]) == pytest.approx(_metrics_over(head, [row.batch()]), rel=1e-6)
+    assert {value.shape[0] for value in head.predictions(logits).values()} == {0}
+
+
+@each_head
+def test_reset_starts_anew(row: Row) -> None:
+    head = row.make()
+    metrics = head.metrics()
+    for _ in range(2):
+        for metric in metrics.values():
+            metric.reset_state()
+        assert set(_results(metrics).values()) == {0.0}
+        features, logits, labels = row.batch()
+        assert head.update_metrics(metrics, features, logits, labels) is metrics
+        assert _results(metrics) == pytest.approx(_metrics_over(head, [row.batch()]), rel=1e-6)
+
+
+@each_head
+@pytest.mark.parametrize("cut", [4, 5, 8], ids=["even", "uneven", "one_is_empty"])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+def test_two_replicas_equal_one(row: Row, cut: int, reduction: str, mirrored: tf.distribute.Strategy) -> None:
+    head = row.make(loss_reduction=reduction)
+    penalty = [tf.constant(0.5)]
+    features, logits, labels = row.batch()
+    with mirrored.scope():
+        metrics = head.metrics(penalty)
+    parts = [row.batch(slice(0, cut)), row.batch(slice(cut, None))]
+
+    def part(context: Any) -> Any:
+        return parts[context.replica_id_in_sync_group]
+
+    def step(features: Any, logits: tf.Tensor, labels: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = head.loss(labels, logits, features, regularization_losses=penalty)
+        head.update_metrics(metrics, features, logits, labels, regularization_losses=penalty)
+        return loss, tape.gradient(loss, logits)
+
+    values = mirrored.experimental_distribute_values_from_function(part)
+    losses, gradients = tf.function(lambda values: mirrored.run(step, args=values))(values)
+
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = head.loss(labels, logits, features, regularization_losses=penalty)
+    total = sum(float(part) for part in mirrored.experimental_local_results(losses))
+    assert total == pytest.approx(float(loss), rel=1e-5)
+    together = tf.concat(mirrored.experimental_local_results(gradients), axis=0)
+    np.testing.assert_allclose(together, tape.gradient(loss, logits), rtol=1e-5, atol=1e-7)
+    one = head.update_metrics(head.metrics(penalty), features, logits, labels, regularization_losses=penalty)
+    assert _results(metrics) == pytest.approx(_results(one), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if not name.endswith("words")])  # XLA knows no strings
+def test_compiled_by_xla(name: str) -> None:
+    row = TABLE[name]
+    head = row.make()
+    features, logits, labels = row.batch()
+    metrics = head.metrics()
+
+    @tf.function(jit_compile=True)
+    def step(features: Any, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        head.update_metrics(metrics, features, logits, labels)
+        return head.loss(labels, logits, features)
+
+    np.testing.assert_allclose(step(features, logits, labels), head.loss(labels, logits, features), rtol=1e-6)
+    assert _results(metrics) == pytest.approx(_metrics_over(head, [row.batch()]), rel=1e-6)
+
+
+@each_head
+def test_predictions_by_key_and_by_default_agree(row: Row) -> None:
+    head = row.make()
+    logits = row.batch()[1]
+    for key, value in head.predictions(logits).items():
+        alone = head.predictions(logits, keys=[key])
+        assert list(alone) == [key]
+        np.testing.assert_array_equal(alone[key], value)
+
+
+@each_head
+def test_export_and_copy(row: Row, tmp_path: pathlib.Path) -> None:
+    head = copy.deepcopy(row.make())
+    module = tf.Module()
+    signature = [tf.TensorSpec([None, row.dimension], tf.float32)]
+    module.predictions = tf.function(lambda logits: head.predictions(logits), input_signature=signature)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path)).predictions(row.batch()[1])
+    for key, value in row.make().predictions(row.batch()[1]).items():
+        np.testing.assert_array_equal(loaded[key], value, err_msg=key)
+
+
+def test_every_public_head_is_in_the_table() -> None:
+    public = {
+        value
+        for value in vars(heads).values()
+        if inspect.isclass(value) and issubclass(value, heads.Head) and not inspect.isabstract(value)
+    }
+    tested = {type(row.make()) for row in TABLE.values()}
+    assert public == tested, "Add a row to TABLE above for each new head: it then gets every test of this file."

@@ -1,0 +1,82 @@
+"""Datasets and tensors of the user's as pipelines."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+import tensorflow as tf
+
+from headway import input_pipelines
+
+
+def _squares() -> tf.data.Dataset:
+    return tf.data.Dataset.range(10).map(lambda i: ({"x": i}, i * i)).batch(4)
+
+
+def _labels(dataset: tf.data.Dataset) -> list[list[int]]:
+    return [labels.tolist() for _, labels in dataset.as_numpy_iterator()]
+
+
+def test_a_dataset_is_its_own_elements() -> None:
+    pipeline = input_pipelines.from_dataset(_squares())
+    assert _labels(pipeline.elements()) == _labels(pipeline.dataset()) == [[0, 1, 4, 9], [16, 25, 36, 49], [64, 81]]
+    assert _labels(pipeline.elements(start=2)) == [[64, 81]]
+    assert pipeline.tables() == pipeline.tables_spec == ()
+    assert pipeline.num_batches == 3
+    assert pipeline.num_rows is None
+    assert pipeline.seed is None
+    assert pipeline.with_seed(3) is pipeline.fresh() is pipeline() is pipeline
+    assert pipeline.element_spec == _squares().element_spec
+    assert "feature x" in pipeline.describe()
+
+
+def test_a_mapped_function_leaves_the_labels() -> None:
+    pipeline = input_pipelines.from_dataset(_squares()).map_batches(lambda features: {"y": features["x"] + 1})
+    features, labels = next(iter(pipeline.elements(start=1)))
+    assert features["y"].numpy().tolist() == [5, 6, 7, 8]
+    assert labels.numpy().tolist() == [16, 25, 36, 49]
+    assert list(pipeline.element_spec[0]) == ["y"]
+
+
+def test_a_dataset_saves_its_iterator(tmp_path: pathlib.Path) -> None:
+    pipeline = input_pipelines.from_dataset(_squares())
+    iterator = iter(pipeline.elements())
+    next(iterator)
+    path = tf.train.Checkpoint(iterator=iterator).write(str(tmp_path / "position"))
+    resumed = iter(pipeline.elements())
+    tf.train.Checkpoint(iterator=resumed).read(path)
+    assert pipeline.position_kind == "iterator"
+    assert next(resumed)[1].numpy().tolist() == [16, 25, 36, 49]
+
+
+def test_a_dataset_is_sharded_by_batches() -> None:
+    pipeline = input_pipelines.from_dataset(_squares())
+    parts = [_labels(pipeline.shard(2, index).dataset()) for index in range(2)]
+    assert parts == [[[0, 1, 4, 9], [64, 81]], [[16, 25, 36, 49]]]
+    assert pipeline.shard(2, 0).fingerprint != pipeline.fingerprint
+
+
+def test_pipelines_of_one_spec_share_a_trace() -> None:
+    one, two = (input_pipelines.from_dataset(_squares()) for _ in range(2))
+    other = input_pipelines.from_dataset(tf.data.Dataset.range(4).batch(2))
+    assert one.fetch_key == two.fetch_key != other.fetch_key
+
+
+def test_tensors_are_one_batch_for_ever() -> None:
+    pipeline = input_pipelines.from_tensors({"x": [1.0, 2.0]}, [0, 1])
+    assert _labels(pipeline.elements(start=10**12).take(2)) == [[0, 1], [0, 1]]
+    assert pipeline.position_kind == "index"
+    assert pipeline.num_batches is None
+    assert pipeline.shard(4, 3) is pipeline
+    assert pipeline.fingerprint == "tensors"
+    assert "one batch" in pipeline.describe()
+    sparse = tf.sparse.from_dense([[1, 0]])
+    alone = input_pipelines.from_tensors((sparse, tf.constant([1])))
+    assert tf.sparse.to_dense(next(iter(alone.dataset()))[0]).numpy().tolist() == [[1, 0]]
+
+
+def test_tuples_of_another_length_are_refused() -> None:
+    triples = tf.data.Dataset.from_tensors((1, 2, 3))
+    with pytest.raises(ValueError, match=r"input_fn should return \(features, labels\) as a len 2 tuple.*tuples of 3"):
+        input_pipelines.from_dataset(triples)
