@@ -21,7 +21,7 @@ class Saver:
       is_chief: whether this process writes checkpoints; the others only their own place in the input.
       listeners: `CheckpointSaverListener`s.
       asynchronous: whether training goes on while a checkpoint is written.
-      unchanged: the checkpoint on disk that the variables were read from or written to last, if they still are the same.
+      unchanged: the checkpoint on disk whose values the variables hold, if there is one.
         It is not written again: it is whole, and its place in the input is where this run begins.
 
     Attributes:
