@@ -35,6 +35,7 @@ _HOMES = {
     "FinalOpsHook": "headway.estimators",
     "GlobalStepWaiterHook": "headway.estimators",
     "Hook": "headway.estimators",
+    "LazyAdam": "headway.estimators",
     "LinearClassifier": "headway.estimators",
     "LinearEstimator": "headway.estimators",
     "LinearRegressor": "headway.estimators",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from headway.estimators import FinalOpsHook as FinalOpsHook
     from headway.estimators import GlobalStepWaiterHook as GlobalStepWaiterHook
     from headway.estimators import Hook as Hook
+    from headway.estimators import LazyAdam as LazyAdam
     from headway.estimators import LinearClassifier as LinearClassifier
     from headway.estimators import LinearEstimator as LinearEstimator
     from headway.estimators import LinearRegressor as LinearRegressor

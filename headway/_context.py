@@ -35,6 +35,8 @@ class StepContext:
       training_metrics: whether heads compute their metrics in training as well.
       summaries: what `headway._summary` collected: (kind, tag, tensor).
       values: scalars of this step that a log may show, by name.
+      records_lookups: whether lookups in several tables note themselves in `lookups`.
+      lookups: see `headway._lookups`.
       uses: names of the settings above that model code has honoured in this call.
       loss_is_share: whether the losses of the replicas add up to the loss of the global batch. Heads set it; the loss
         of any other model_fn is taken to be a mean over the replica's own batch.
@@ -52,6 +54,8 @@ class StepContext:
     training_metrics: bool = False
     summaries: list[tuple[str, str, tf.Tensor]] = dataclasses.field(default_factory=list)
     values: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    records_lookups: bool = False
+    lookups: list[Any] = dataclasses.field(default_factory=list)
     uses: set[str] = dataclasses.field(default_factory=set)
     loss_is_share: bool = False
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from headway import _context, _tensorflow
+from headway import _context, _gradients, _tensorflow, _updates
 
 _NOT_AN_OPTIMIZER = (
     "`optimizer` must be a Keras 3 optimizer (keras.optimizers.Optimizer). Received: {received!r} of type {kind}. "
@@ -84,14 +83,14 @@ def minimize(
     context.uses |= {"gradient_clipping", "gradient_accumulation", "global_step"}
     pairs = [(_own(own, context), values) for own, values in pairs]
     with tf.control_dependencies([op for op in update_ops or () if op is not None and not tf.executing_eagerly()]):
-        gradients = iter(_gradients(loss, [value for _, values in pairs for value in values], context))
+        gradients = iter(_gradients.of_loss(loss, [value for _, values in pairs for value in values], context))
         for own, values in pairs:
             if not own.built:
                 own.build(values)
             mine = [next(gradients) for _ in values]
             # Keras updates the variables of a strategy only where its replicas run.
             if not context.variables_only:
-                _apply(own, mine, values, context)
+                _apply(own, mine, values)
     for own, _ in pairs:
         context.values[_unused(f"learning_rate/{own.name}", context)] = tf.cast(own.learning_rate, tf.float32)
     context.global_step.assign_add(1)
@@ -149,50 +148,19 @@ def _own(optimizer: keras.optimizers.Optimizer, context: _context.StepContext) -
         raise ValueError(_NOT_REBUILDABLE.format(name=optimizer.name, reason=error)) from error
 
 
-def _gradients(loss: tf.Tensor, variables: list[tf.Variable], context: _context.StepContext) -> list[Any]:
-    replicas = _context.num_replicas()
-    if replicas > 1 and not context.loss_is_share:
-        loss = loss / replicas
-    gradients = tf.gradients(loss, variables) if context.tape is None else context.tape.gradient(loss, variables)
-    missing = [variable.name for variable, gradient in zip(variables, gradients, strict=True) if gradient is None]
-    if len(missing) == len(variables):
-        raise ValueError(
-            f"The loss depends on none of the variables {missing}: no gradient can be computed. Check which ones you "
-            "pass."
-        )
-    if missing:
-        warnings.warn(f"The loss does not depend on {missing}: these variables are not trained.", stacklevel=3)
-    if replicas > 1:
-        present = [gradient for gradient in gradients if gradient is not None]
-        reduced = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, present))
-        gradients = [None if gradient is None else next(reduced) for gradient in gradients]
-    if context.compiled:
-        gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
-    if context.gradient_clipping is not None and context.gradient_accumulation == 1:
-        # The norm of sparse gradients is that of their values, which must name each row once.
-        gradients, _ = tf.clip_by_global_norm([_merged(gradient) for gradient in gradients], context.gradient_clipping)
-    return list(gradients)
-
-
 def _apply(
     optimizer: keras.optimizers.Optimizer,
     gradients: list[Any],
     variables: list[tf.Variable],
-    context: _context.StepContext,
 ) -> None:
-    update = _UPDATES.get(type(optimizer))
-    if update is None or _context.num_replicas() > 1 or not _is_plain(optimizer):
+    if not _updates.apply(optimizer, gradients, variables):
         _apply_by_keras(optimizer, gradients, variables)
-        return
-    rate = tf.cast(optimizer.learning_rate, tf.float32)
-    update(optimizer, rate, gradients, variables)
-    _tensorflow.keras_variable_value(optimizer.iterations).assign_add(1)
 
 
 def _apply_by_keras(optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[tf.Variable]) -> None:
     replicas = _context.num_replicas()
     # Keras squares the values of a sparse gradient, also where several belong to one row.
-    gradients = [_merged(gradient) for gradient in gradients]
+    gradients = [_gradients.merged(gradient) for gradient in gradients]
     if replicas > 1:
         # Keras adds the gradients of the replicas up, and they hold the sum already.
         gradients = [_part_of_sum(gradient, replicas) for gradient in gradients]
@@ -209,125 +177,3 @@ def _part_of_sum(gradient: Any, replicas: int) -> Any:
     first = tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)
     count = tf.where(first, tf.size(gradient.indices), 0)
     return tf.IndexedSlices(gradient.values[:count], gradient.indices[:count], gradient.dense_shape)
-
-
-def _is_plain(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Tells whether the optimizer is its textbook formula and nothing else, as the updates below take it to be."""
-    extras = (
-        "weight_decay",
-        "clipnorm",
-        "clipvalue",
-        "global_clipnorm",
-        "use_ema",
-        "loss_scale_factor",
-        "gradient_accumulation_steps",
-    )
-    variants = ("amsgrad", "nesterov", "centered", "momentum")
-    if isinstance(optimizer, keras.optimizers.Ftrl) and optimizer.learning_rate_power != -0.5:
-        return False
-    return not any(getattr(optimizer, name, None) for name in extras + variants)
-
-
-def _slots(optimizer: keras.optimizers.Optimizer, kind: str, gradients: list[Any], variables: list[tf.Variable]) -> Any:
-    values = [_tensorflow.keras_variable_value(slot) for slot in _tensorflow.optimizer_slots(optimizer, kind)]
-    return [
-        (slot, gradient, variable)
-        for slot, gradient, variable in zip(values, gradients, variables, strict=True)
-        if gradient is not None
-    ]
-
-
-def _rows(gradient: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the distinct rows of a sparse gradient and the sum of the gradient in each."""
-    rows, position = tf.unique(gradient.indices)
-    return rows, tf.math.unsorted_segment_sum(gradient.values, position, tf.size(rows))
-
-
-def _merged(gradient: Any) -> Any:
-    """Returns a sparse gradient with each row once; others as they are."""
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    rows, summed = _rows(gradient)
-    return tf.IndexedSlices(summed, rows, gradient.dense_shape)
-
-
-def _sgd(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
-    del optimizer
-    for gradient, variable in zip(gradients, variables, strict=True):
-        if isinstance(gradient, tf.IndexedSlices):
-            variable.scatter_sub(tf.IndexedSlices(gradient.values * rate, gradient.indices))
-        elif gradient is not None:
-            variable.assign_sub(gradient * rate)
-
-
-def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
-    # Duchi, Hazan, Singer 2011, https://jmlr.org/papers/v12/duchi11a.html: accumulator += g^2; variable -= rate * g /
-    # sqrt(accumulator).
-    # TensorFlow's sparse operation adds epsilon to the root, Keras adds it below: alike where it is next to nothing.
-    fused = optimizer.epsilon <= 1e-5 * optimizer.initial_accumulator_value
-    for accumulator, gradient, variable in _slots(optimizer, "accumulators", gradients, variables):
-        if isinstance(gradient, tf.IndexedSlices) and not fused:
-            rows, summed = _rows(gradient)
-            accumulator.scatter_add(tf.IndexedSlices(tf.square(summed), rows))
-            total = tf.gather(accumulator, rows)
-            variable.scatter_sub(tf.IndexedSlices(rate * summed * tf.math.rsqrt(total + optimizer.epsilon), rows))
-        elif isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _rows(gradient)
-            tf.raw_ops.ResourceSparseApplyAdagradV2(
-                var=variable.handle,
-                accum=accumulator.handle,
-                lr=rate,
-                epsilon=optimizer.epsilon,
-                grad=summed,
-                indices=rows,
-            )
-        else:
-            total = accumulator.assign_add(tf.square(gradient))
-            variable.assign_sub(rate * gradient * tf.math.rsqrt(total + optimizer.epsilon))
-
-
-def _adam(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
-    # Kingma, Ba 2015, https://arxiv.org/abs/1412.6980, with the bias corrections drawn into the rate (end of its
-    # section 2).
-    step = tf.cast(_tensorflow.keras_variable_value(optimizer.iterations) + 1, tf.float32)
-    beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
-    rate = rate * tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
-    moments = _slots(optimizer, "momentums", gradients, variables)
-    for (mean, gradient, variable), (square, _, _) in zip(
-        moments, _slots(optimizer, "velocities", gradients, variables), strict=True
-    ):
-        gradient = tf.convert_to_tensor(gradient)
-        new_mean = mean.assign_add((gradient - mean) * (1.0 - beta_1))
-        new_square = square.assign_add((tf.square(gradient) - square) * (1.0 - beta_2))
-        variable.assign_sub(new_mean * rate / (tf.sqrt(new_square) + optimizer.epsilon))
-
-
-def _ftrl(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
-    # McMahan et al. 2013, https://research.google/pubs/pub41159, algorithm 1, with the shrinkage type of L2 that
-    # TensorFlow added.
-    l2 = optimizer.l2_regularization_strength + optimizer.beta / (2.0 * rate)
-    common = {
-        "lr": rate,
-        "l1": optimizer.l1_regularization_strength,
-        "l2": l2,
-        "l2_shrinkage": optimizer.l2_shrinkage_regularization_strength,
-        "lr_power": -0.5,
-    }
-    accumulators = _slots(optimizer, "accumulators", gradients, variables)
-    for (accumulator, gradient, variable), (linear, _, _) in zip(
-        accumulators, _slots(optimizer, "linears", gradients, variables), strict=True
-    ):
-        handles = {"var": variable.handle, "accum": accumulator.handle, "linear": linear.handle}
-        if isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _rows(gradient)
-            tf.raw_ops.ResourceSparseApplyFtrlV2(**handles, grad=summed, indices=rows, **common)
-        else:
-            tf.raw_ops.ResourceApplyFtrlV2(**handles, grad=gradient, **common)
-
-
-_UPDATES: dict[type, Callable[[Any, tf.Tensor, list[Any], list[tf.Variable]], None]] = {
-    keras.optimizers.SGD: _sgd,
-    keras.optimizers.Adagrad: _adagrad,
-    keras.optimizers.Adam: _adam,
-    keras.optimizers.Ftrl: _ftrl,
-}

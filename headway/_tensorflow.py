@@ -76,7 +76,7 @@ def optimizer_slots(optimizer: Any, kind: str) -> list[Any]:
 
     Keras documents `optimizer.variables`, one flat list. Can go when it documents the slots.
     """
-    return list(getattr(optimizer, f"_{kind}"))
+    return list(getattr(optimizer, kind if hasattr(optimizer, kind) else f"_{kind}"))
 
 
 def encloses(outer: Any, graph: Any) -> bool:

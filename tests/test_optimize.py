@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headway.estimators import Estimator, EstimatorSpec, RunConfig, minimize
+from headway.estimators import Estimator, EstimatorSpec, LazyAdam, RunConfig, minimize
 
 IDS = np.array([[0, 1, 2, 0], [2, 1, 0, 1], [0, 2, 1, 2]])
 TARGETS = np.array([[1.0, -1.0, 0.5, 2.0], [0.0, 1.0, 1.5, -1.0], [0.3, 0.2, -0.1, 1.0]], "float32")
@@ -28,6 +28,7 @@ OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
     "Adagrad, as it is": lambda: keras.optimizers.Adagrad(0.1),
     "Adagrad from zero": lambda: keras.optimizers.Adagrad(0.1, initial_accumulator_value=0.0, epsilon=0.01),
     "Adam": lambda: keras.optimizers.Adam(0.05, beta_1=0.8, beta_2=0.95, epsilon=1e-5),
+    "LazyAdam": lambda: LazyAdam(0.05, beta_1=0.8, beta_2=0.95, epsilon=1e-5),
     "Adam, amsgrad": lambda: keras.optimizers.Adam(0.05, amsgrad=True),
     "AdamW": lambda: keras.optimizers.AdamW(0.05, weight_decay=0.1),
     "Ftrl": lambda: keras.optimizers.Ftrl(
@@ -36,6 +37,7 @@ OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
     "Ftrl with shrinkage": lambda: keras.optimizers.Ftrl(0.3, l2_shrinkage_regularization_strength=0.05),
     "Ftrl of another power": lambda: keras.optimizers.Ftrl(0.3, learning_rate_power=-0.3),
     "RMSprop": lambda: keras.optimizers.RMSprop(0.05),
+    "RMSprop with momentum": lambda: keras.optimizers.RMSprop(0.05, momentum=0.5),
     "RMSprop, centered": lambda: keras.optimizers.RMSprop(0.05, centered=True),
     "Nadam": lambda: keras.optimizers.Nadam(0.05),
     "Adamax": lambda: keras.optimizers.Adamax(0.05),
@@ -89,6 +91,48 @@ def test_updates_are_those_of_keras(name: str, sparse: bool, tmp_path: pathlib.P
     found = values(train(model_fn_of(OPTIMIZERS[name], sparse), tmp_path))
     for ours, theirs in zip(found, by_keras(OPTIMIZERS[name]()), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
+
+
+def by_rows(name: str, steps: int) -> Any:
+    """Returns what the formula makes of row 1 alone, whose gradient is 2, 0, 2, 0 ..., 0 standing for its absence."""
+    row, first, second = TABLE[1].astype("float64"), 0.0, 0.0
+    for step in range(steps):
+        gradient = 2.0 * (1 - step % 2)
+        if name == "RMSprop":  # the mean decays in each step
+            first = 0.9 * first + 0.1 * gradient**2
+            row = row - 0.05 * gradient / np.sqrt(first + 1e-7)
+        elif name == "SGD with momentum" and gradient:
+            first = 0.9 * first - 0.1 * gradient
+            row = row + first
+        elif name == "LazyAdam" and gradient:
+            first, second = 0.8 * first + 0.2 * gradient, 0.95 * second + 0.05 * gradient**2
+            rate = 0.05 * np.sqrt(1 - 0.95 ** (step + 1)) / (1 - 0.8 ** (step + 1))
+            row = row - rate * first / (np.sqrt(second) + 1e-5)
+    return row
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "SGD with momentum", "LazyAdam"])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_rows_that_some_batches_lack(name: str, replicas: int, tmp_path: pathlib.Path, mirrored: Any) -> None:
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        table = tf.Variable(TABLE, name="table")
+        # Row 1 twice in even steps, row 0 twice in odd ones.
+        loss = tf.reduce_sum(tf.gather(table, features["ids"])) / features["rows"][0] * 2.0
+        return EstimatorSpec(mode, loss=loss, train_op=minimize(OPTIMIZERS[name](), loss, [table]))
+
+    def input_fn() -> tf.data.Dataset:
+        ids = np.repeat([[1, 1], [0, 0]], replicas, axis=0).reshape(-1)
+        return (
+            tf.data.Dataset.from_tensor_slices({"ids": ids, "rows": np.full(ids.shape, 2.0, "float32")})
+            .repeat()
+            .batch(2)
+        )
+
+    distribute = mirrored if replicas == 2 else None
+    model = Estimator(model_fn, str(tmp_path), RunConfig(progress="none", train_distribute=distribute))
+    table = model.train(input_fn, steps=5).get_variable_value("table")
+    np.testing.assert_allclose(table[1], by_rows(name, 5), rtol=1e-5)
+    np.testing.assert_array_equal(table[2], TABLE[2])
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adagrad", "Ftrl"])

@@ -6,6 +6,7 @@ from headway import _backend as _backend
 from headway._optimize import minimize as minimize
 from headway._spec import EstimatorSpec as EstimatorSpec
 from headway._spec import ModeKeys as ModeKeys
+from headway._updates import LazyAdam as LazyAdam
 from headway.estimators._canned_combined import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
 from headway.estimators._canned_combined import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
 from headway.estimators._canned_combined import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
@@ -46,6 +47,7 @@ __all__ = [
     "FinalOpsHook",
     "GlobalStepWaiterHook",
     "Hook",
+    "LazyAdam",
     "LinearClassifier",
     "LinearEstimator",
     "LinearRegressor",

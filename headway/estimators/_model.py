@@ -122,6 +122,7 @@ class Model:
         record: tf.Tensor | None = None,
         tape: tf.GradientTape | None = None,
         may_create: bool | None = None,
+        variables_only: bool = False,
     ) -> ModelCall:
         """Calls the model_fn on one batch, in the current graph or eagerly.
 
@@ -132,6 +133,7 @@ class Model:
           record: bool scalar: whether the step writes summaries; None for never.
           tape: the tape that watches an eager call in training.
           may_create: whether new names become variables; by default until training has made them all.
+          variables_only: whether the call is made for its variables alone: nothing that it computes ever runs.
         """
         self.traces[mode] += not tf.executing_eagerly()
         may_create = not self._complete if may_create is None else may_create
@@ -145,7 +147,7 @@ class Model:
                 scopes.enter_context(_tensorflow.fresh_collections(graph))
                 graph.add_to_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP, self.store.global_step)
             call = scopes.enter_context(self.store.call(mode, may_create=may_create))
-            context = scopes.enter_context(_context.entered(self._context(mode, call, record, tape)))
+            context = scopes.enter_context(_context.entered(self._context(mode, call, record, tape, variables_only)))
             scopes.enter_context(_dtype_policy(self.config.dtype_policy))
             if self.strategy.num_replicas_in_sync > 1:
                 _tensorflow.scale_v1_losses(self.strategy, True)
@@ -156,7 +158,9 @@ class Model:
                 self._count_step(context, before)
             return ModelCall(spec, call, context, self._summary(graph, context))
 
-    def _context(self, mode: str, call: Call, record: tf.Tensor | None, tape: tf.GradientTape | None) -> StepContext:
+    def _context(
+        self, mode: str, call: Call, record: tf.Tensor | None, tape: tf.GradientTape | None, variables_only: bool
+    ) -> StepContext:
         def owns(variable: Any) -> bool:
             value = _tensorflow.keras_variable_value(variable)
             return any(other is value for other in call.variables.values())
@@ -171,7 +175,9 @@ class Model:
             gradient_clipping=config.gradient_clipping,
             gradient_accumulation=config.gradient_accumulation,
             compiled=config.jit_compile and mode == ModeKeys.TRAIN,
-            variables_only=record is None and mode == ModeKeys.TRAIN,
+            variables_only=variables_only,
+            # XLA has no sparse updates, and a tape knows nothing of lookups.
+            records_lookups=mode == ModeKeys.TRAIN and tape is None and not config.jit_compile,
             training_metrics=config.training_metrics,
         )
 

@@ -153,7 +153,7 @@ class Program(abc.ABC):
 
         def init(*flat: Any) -> list[tf.Tensor]:
             tables, element = tf.nest.pack_sequence_as(specs, flat)
-            outcome = self._call(tables, element)
+            outcome = self._call(tables, element, variables_only=True)
             names.extend(outcome.call.pending)
             return [tf.identity(tensor) for tensor in outcome.call.pending.values()]
 
@@ -213,11 +213,6 @@ class TrainProgram(Program):
 
     def prepare(self, iterator: Any, tables: Any) -> None:
         """See `Program.prepare`; also settles the number of threads that operations use."""
-        if self.model.config.jit_compile:
-            raise ValueError(
-                "RunConfig(jit_compile=True) cannot train yet: XLA drops updates of variables in some steps. Leave "
-                "`jit_compile` at False."
-            )
         super().prepare(iterator, tables)
         threads: Any = self.model.config.threads_per_op
         if threads == "auto":

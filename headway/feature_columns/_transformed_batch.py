@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway import _lookups
 from headway.feature_columns import _layout
 from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, FloatColumn, Lookup
 
@@ -42,7 +43,7 @@ class DenseLookup:
         vectors = tf.nn.embedding_lookup(table, self.safe, max_norm=max_norm)
         if self.ids.shape[1] == 1:
             return tf.squeeze(vectors, 1) * self.present
-        return tf.reduce_sum(vectors * tf.expand_dims(coefficients(self.present, combiner), 2), 1)
+        return tf.reduce_sum(vectors * tf.expand_dims(coefficients(self.present, combiner, 1), 2), 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,23 +71,23 @@ class RaggedLookup:
         )
 
 
-def coefficients(present: tf.Tensor, combiner: str) -> tf.Tensor:
-    """Returns the weight of each id in its row's combination, float32 `[B, n]` like `present`."""
-    if combiner == "sum" or present.shape[1] == 1:
+def coefficients(present: tf.Tensor, combiner: str, axis: int) -> tf.Tensor:
+    """Returns the weight of each id in its row's combination, float32 like `present`, whose `axis` counts the ids."""
+    if combiner == "sum" or present.shape[axis] == 1:
         return present
-    return tf.math.divide_no_nan(present, _divisor(tf.reduce_sum(present, 1, keepdims=True), combiner))
+    return tf.math.divide_no_nan(present, _divisor(tf.reduce_sum(present, axis, keepdims=True), combiner))
 
 
 def _divisor(count: tf.Tensor, combiner: str) -> tf.Tensor:
     return count if combiner == "mean" else tf.sqrt(count)
 
 
-def with_existing_ids(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns `ids` without -1, and float32 zeros and ones that say where they were."""
+def with_existing_ids(ids: tf.Tensor, axis: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns `ids` without -1, and float32 zeros and ones that say where they were; `axis` counts the rows."""
     present = ids >= 0
     # In place of -1 stands an id that occurs in the batch anyway, not 0: an optimizer that changes each row it is
     # given a gradient for, be it zero, would else change the row of an id that does not occur.
-    substitute = tf.maximum(tf.reduce_max(ids, 0, keepdims=True), 0)
+    substitute = tf.maximum(tf.reduce_max(ids, axis, keepdims=True), 0)
     return tf.where(present, ids, substitute), tf.cast(present, tf.float32)
 
 
@@ -136,26 +137,27 @@ class TransformedBatch:
 
     def linear_sum(self, tables: Sequence[tuple[CategoricalColumn, tf.Variable]], combiner: str) -> tf.Tensor:
         """Returns the sum over columns of their combined weights (`[ids, units]` each), float32 `[B, units]`."""
-        sums = []
-        vectors, weights = [], []
+        sums, fixed = [], []
         for column, table in tables:
-            lookup = self.lookup(column)
-            if isinstance(lookup, DenseLookup):
-                vectors.append(tf.nn.embedding_lookup(table, lookup.safe))
-                weights.append(coefficients(lookup.present, combiner))
+            if self._places[column.digest].kind == _layout.IDS:
+                fixed.append((column.digest, table))
             else:
-                sums.append(lookup.embed(table, combiner))
-        if vectors:
-            weight = self._present_of(tables) if combiner == "sum" else None
-            weight = tf.concat(weights, 1) if weight is None else weight
-            sums.append(tf.reduce_sum(tf.concat(vectors, 1) * tf.expand_dims(weight, 2), 1))
+                sums.append(self.lookup(column).embed(table, combiner))
+        if fixed:
+            sums.append(self._sum_of_fixed(fixed, combiner))
         return tf.add_n(sums) if len(sums) > 1 else sums[0]
 
-    def _present_of(self, tables: Sequence[tuple[CategoricalColumn, tf.Variable]]) -> tf.Tensor | None:
-        """Returns the whole matrix of presence where its order is that of the columns, which saves taking it apart."""
-        fixed = [column.digest for column, _ in tables if self._places[column.digest].kind == _layout.IDS]
-        padded = any(self._places[column.digest].kind == _layout.PADDED for column, _ in tables)
-        return self._matrices[2] if fixed == self._fixed and not padded else None
+    def _sum_of_fixed(self, tables: Sequence[tuple[str, tf.Variable]], combiner: str) -> tf.Tensor:
+        rows = {digest: part for digest, *part in zip(self._fixed, *self._parts, strict=True)}
+        own = [rows[digest] for digest, _ in tables]
+        whole = [digest for digest, _ in tables] == self._fixed
+        ids = self._matrices[1] if whole else tf.concat([safe for _, safe, _ in own], 0)
+        vectors = _lookups.stacked([table for _, table in tables], [safe for _, safe, _ in own], ids)
+        if combiner == "sum":
+            present = self._matrices[2] if whole else tf.concat([present for *_, present in own], 0)
+        else:
+            present = tf.concat([coefficients(present, combiner, 0) for *_, present in own], 0)
+        return tf.reduce_sum(vectors * tf.expand_dims(present, 2), 0)
 
     def _make_lookup(self, column: CategoricalColumn) -> Lookup:
         place = self._places[column.digest]
@@ -168,16 +170,26 @@ class TransformedBatch:
 
     @functools.cached_property
     def _matrices(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The ids of all columns of a fixed number per row, as in `DenseLookup`, side by side."""
+        """The ids of all columns of a fixed number per row, as in `DenseLookup`, below each other: `[N, B]`."""
         places = [self._places[digest] for digest in self._fixed]
-        matrix = self._transformed[places[0].key]
+        matrix = tf.transpose(self._transformed[places[0].key])
         wanted = [index for place in places for index in range(place.start, place.start + place.width)]
-        if wanted != list(range(matrix.shape[1])):
-            matrix = tf.gather(matrix, wanted, axis=1)
-        return (matrix, *with_existing_ids(matrix))
+        if wanted != list(range(matrix.shape[0])):
+            matrix = tf.gather(matrix, wanted)
+        return (matrix, *with_existing_ids(matrix, axis=1))
+
+    @functools.cached_property
+    def _parts(self) -> list[list[tf.Tensor]]:
+        """`_matrices`, each divided among the columns."""
+        widths = [self._places[digest].width for digest in self._fixed]
+        return [tf.split(matrix, widths, axis=0) for matrix in self._matrices]
 
     @functools.cached_property
     def _fixed_lookups(self) -> dict[str, DenseLookup]:
-        widths = [self._places[digest].width for digest in self._fixed]
-        parts = (tf.split(matrix, widths, axis=1) for matrix in self._matrices)
-        return {digest: DenseLookup(*tensors) for digest, *tensors in zip(self._fixed, *parts, strict=True)}
+        parts = zip(self._fixed, *self._parts, strict=True)
+        return {digest: DenseLookup(*map(_rows_first, tensors)) for digest, *tensors in parts}
+
+
+def _rows_first(matrix: tf.Tensor) -> tf.Tensor:
+    """Returns `[n, B]` as `[B, n]`."""
+    return tf.reshape(matrix, [-1, 1]) if matrix.shape[0] == 1 else tf.transpose(matrix)

@@ -51,16 +51,13 @@ def trained(model_dir: pathlib.Path, steps: int, **settings: Any) -> hw.Estimato
         ({"threads_per_op": 2}, 2, [-4.0, -4.0]),
         ({"threads_per_op": None}, 2, [-4.0, -4.0]),
         ({"async_checkpoints": True}, 2, [-4.0, -4.0]),
+        ({"jit_compile": True}, 2, [-4.0, -4.0]),
+        ({"jit_compile": True, "gradient_clipping": 1.0}, 2, [-1.6, -0.8]),
     ],
 )
 def test_weights(settings: dict[str, Any], steps: int, expected: list[float], tmp_path: pathlib.Path) -> None:
     estimator = trained(tmp_path, steps, **settings)
     np.testing.assert_allclose(estimator.get_variable_value("w"), expected, rtol=1e-6)
-
-
-def test_training_refuses_jit_compile(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ValueError, match="cannot train yet"):
-        trained(tmp_path, 1, jit_compile=True)
 
 
 def test_mixed_precision_is_the_policy_inside_model_fn_and_nowhere_else(tmp_path: pathlib.Path) -> None:

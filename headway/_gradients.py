@@ -1,0 +1,95 @@
+"""Gradients of a loss: summed over replicas, sparse where a table is looked up, and clipped."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import tensorflow as tf
+
+from headway import _context, _lookups
+
+
+def of_loss(loss: tf.Tensor, variables: list[tf.Variable], context: _context.StepContext) -> list[Any]:
+    """Returns a gradient for each variable: a tensor, `tf.IndexedSlices`, or None where the loss needs it not.
+
+    Args:
+      loss: scalar.
+      variables: what to differentiate by.
+      context: the step's.
+
+    Raises:
+      ValueError: if the loss depends on none of the variables.
+    """
+    replicas = _context.num_replicas()
+    if replicas > 1 and not context.loss_is_share:
+        loss = loss / replicas
+    gradients = _in_graph(loss, variables, context) if context.tape is None else context.tape.gradient(loss, variables)
+    missing = [variable.name for variable, gradient in zip(variables, gradients, strict=True) if gradient is None]
+    if len(missing) == len(variables):
+        raise ValueError(
+            f"The loss depends on none of the variables {missing}: no gradient can be computed. Check which ones you "
+            "pass."
+        )
+    if missing:
+        warnings.warn(f"The loss does not depend on {missing}: these variables are not trained.", stacklevel=4)
+    if replicas > 1:
+        present = [gradient for gradient in gradients if gradient is not None]
+        reduced = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, present))
+        gradients = [None if gradient is None else next(reduced) for gradient in gradients]
+    if context.compiled:
+        gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+    if context.gradient_clipping is not None and context.gradient_accumulation == 1:
+        # The norm of sparse gradients is that of their values, which must name each row once.
+        gradients, _ = tf.clip_by_global_norm([merged(gradient) for gradient in gradients], context.gradient_clipping)
+    return list(gradients)
+
+
+def rows_of(gradient: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the distinct rows of a sparse gradient and the sum of the gradient in each."""
+    if isinstance(gradient, _lookups.DistinctRows):
+        return gradient.indices, gradient.values
+    rows, position = tf.unique(gradient.indices)
+    return rows, tf.math.unsorted_segment_sum(gradient.values, position, tf.size(rows))
+
+
+def merged(gradient: Any) -> Any:
+    """Returns a sparse gradient with each row once; others as they are."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, summed = rows_of(gradient)
+    return tf.IndexedSlices(summed, rows, gradient.dense_shape)
+
+
+def _in_graph(loss: tf.Tensor, variables: list[tf.Variable], context: _context.StepContext) -> list[Any]:
+    known = {id(variable) for variable in variables}
+    graph = tf.compat.v1.get_default_graph()
+    lookups = [
+        lookup
+        for lookup in context.lookups
+        if lookup.vectors.graph is graph and any(id(table) in known for table in lookup.tables)
+    ]
+    vectors = [lookup.vectors for lookup in lookups]
+    # The derivatives by the variables leave out what goes through the lookups, whose own derivatives come beside them.
+    found = tf.gradients(loss, [*variables, *vectors], stop_gradients=vectors)
+    gradients, by_vectors = found[: len(variables)], found[len(variables) :]
+    parts: dict[int, list[Any]] = {id(variable): [] for variable in variables}
+    for lookup, gradient in zip(lookups, by_vectors, strict=True):
+        if gradient is not None:
+            for table, part in zip(lookup.tables, _lookups.gradients_of_tables(lookup, gradient), strict=True):
+                parts.get(id(table), []).append(part)
+    return [_sum(gradient, parts[id(variable)]) for variable, gradient in zip(variables, gradients, strict=True)]
+
+
+def _sum(gradient: Any, parts: list[tf.IndexedSlices]) -> Any:
+    """Returns the sum of a gradient, or None, and sparse ones."""
+    terms = parts if gradient is None else [gradient, *parts]
+    if len(terms) < 2:
+        return terms[0] if terms else None
+    if not all(isinstance(term, tf.IndexedSlices) for term in terms):
+        return tf.add_n([tf.convert_to_tensor(term) for term in terms])
+    return tf.IndexedSlices(
+        tf.concat([term.values for term in terms], 0),
+        tf.concat([tf.cast(term.indices, tf.int64) for term in terms], 0),
+        parts[0].dense_shape,
+    )

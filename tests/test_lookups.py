@@ -1,0 +1,99 @@
+"""Lookups in several tables at once: their gradients are those of TensorFlow, and name each row once."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from headway import _context, _gradients, _lookups
+from headway import feature_columns as fc
+from headway.estimators import Estimator, EstimatorSpec, RunConfig, minimize
+
+# Two columns of ids in the first table, one in the second, three in the third; a row of each table is never looked up.
+WIDTHS, ROWS, UNITS = (2, 1, 3), (5, 3, 4), 2
+RNG = np.random.default_rng(7)
+TABLES = [RNG.normal(size=(rows, UNITS)).astype("float32") for rows in ROWS]
+SCALE = RNG.normal(size=(sum(WIDTHS), 6, UNITS)).astype("float32")
+
+
+def ids_of(batch: int) -> list[Any]:
+    rng = np.random.default_rng(batch)
+    return [rng.integers(0, rows - 1, (width, batch)) for width, rows in zip(WIDTHS, ROWS, strict=True)]
+
+
+@pytest.mark.parametrize("batch", [6, 1, 0])
+@pytest.mark.parametrize("also_direct", [False, True], ids=["looked up", "also read directly"])
+def test_gradients(batch: int, also_direct: bool) -> None:
+    ids = ids_of(batch)
+    tables = [tf.Variable(table) for table in TABLES]
+    step = tf.Variable(0, dtype=tf.int64)
+    kinds = []
+
+    @tf.function(autograph=False)
+    def gradients() -> list[Any]:
+        context = _context.StepContext("train", step, lambda _: True, records_lookups=True)
+        with _context.entered(context):
+            parts = [tf.constant(part, tf.int64) for part in ids]
+            vectors = _lookups.stacked(tables, parts, tf.concat(parts, 0))
+            loss = tf.reduce_sum(vectors * SCALE[:, :batch]) + tf.reduce_sum(tables[1]) * float(also_direct)
+            found = _gradients.of_loss(loss, tables, context)
+        kinds.extend(type(gradient) for gradient in found)
+        return [tf.convert_to_tensor(gradient) for gradient in found]
+
+    results = [gradient.numpy() for gradient in gradients()]
+    first = 0
+    for number, (part, table) in enumerate(zip(ids, TABLES, strict=True)):
+        # The loss is a sum of products, so the gradient of a row is the sum of the factors where it was looked up.
+        expected = np.full_like(table, float(also_direct and number == 1))
+        np.add.at(expected, part, SCALE[first : first + len(part), :batch])
+        np.testing.assert_allclose(results[number], expected, rtol=1e-5, atol=1e-6)
+        first += len(part)
+    assert kinds[0] is _lookups.DistinctRows
+
+
+def test_each_row_comes_once() -> None:
+    table, other = tf.Variable(TABLES[0]), tf.Variable(TABLES[1])
+    ids = tf.constant([[3, 1, 3], [0, 0, 2]], tf.int64)
+    lookup = _lookups.Lookup((table, other), (1, 1), ids, tf.zeros([2, 3, UNITS]))
+    first, second = _lookups.gradients_of_tables(lookup, tf.ones([2, 3, UNITS]))
+    assert first.indices.numpy().tolist() == [3, 1]
+    assert first.values.numpy().tolist() == [[2.0, 2.0], [1.0, 1.0]]
+    assert second.indices.numpy().tolist() == [0, 2]
+    assert second.values.numpy().tolist() == [[2.0, 2.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_a_linear_model_trains_as_by_hand(combiner: str, tmp_path: pathlib.Path) -> None:
+    # Values in rows of one and two; None and "?" have no weight.
+    columns = [
+        fc.categorical_column_with_identity("one", 4),
+        fc.categorical_column_with_vocabulary_list("two", ["a", "b"]),
+    ]
+    one = np.array([[0], [3], [3]])
+    two = np.array([["a", "b"], ["a", "?"], ["", ""]])
+    targets = np.array([[1.0], [2.0], [-1.0]], "float32")
+
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        made: list[tf.Variable] = []
+
+        def variable(name: str, shape: Any, initializer: Any, dtype: Any, trainable: bool) -> tf.Variable:
+            made.append(tf.Variable(lambda: initializer(shape, dtype), name=name, trainable=trainable))
+            return made[-1]
+
+        logits = fc.linear_logits(columns, features, 1, variable, combiner)
+        loss = tf.reduce_sum(logits * labels)
+        return EstimatorSpec(mode, loss=loss, train_op=minimize(keras.optimizers.SGD(1.0), loss, made))
+
+    def input_fn() -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(({"one": one, "two": two}, targets)).repeat()
+
+    model = Estimator(model_fn, str(tmp_path), RunConfig(progress="none")).train(input_fn, steps=1)
+    share = {"sum": 1.0, "mean": 0.5, "sqrtn": 0.5**0.5}[combiner]
+    # The weights go down by the targets of their rows; the two ids of row 0 share it.
+    np.testing.assert_allclose(model.get_variable_value("one/weights")[:, 0], [-1.0, 0.0, 0.0, -1.0], atol=1e-6)
+    np.testing.assert_allclose(model.get_variable_value("two/weights")[:, 0], [-share - 2.0, -share], rtol=1e-6)
