@@ -120,3 +120,54 @@ def leaves_nothing_to_tune(dataset: tf.data.Dataset) -> bool:
             return False
         stages.extend(stage._inputs())
     return True
+
+
+def stages_of(dataset: tf.data.Dataset) -> list[tuple[str, dict[str, Any]]] | None:
+    """Returns how a dataset is made: (name of the `tf.data.Dataset` method, its arguments), from the source on.
+
+    Known are `from_tensor_slices` of plain tensors and what leaves elements as they are, or batches them; with any
+    other stage the result is None. "with_options" stands without arguments: `dataset.options()` has those of all
+    stages. The seeds of "shuffle" are those that the stage has drawn. Can go when a dataset tells its stages.
+    """
+    stages: list[tuple[str, dict[str, Any]]] = []
+    stage: Any = dataset
+    while True:
+        # What tf.compat.v1.data makes is wrapped once more.
+        stage = getattr(stage, "_dataset", stage)
+        name, arguments = _STAGES.get(type(stage).__name__, (None, {}))
+        if name is None or not all(hasattr(stage, attribute) for attribute in arguments.values()):
+            return None
+        values = {argument: getattr(stage, attribute) for argument, attribute in arguments.items()}
+        if name != "from_tensor_slices":
+            values = {argument: _number(value) for argument, value in values.items()}
+        stages.append((name, values))
+        if name == "from_tensor_slices":
+            specs = tf.nest.flatten(stage.element_spec)
+            plain = all(isinstance(spec, tf.TensorSpec) for spec in specs)
+            return stages[::-1] if plain and len(specs) == len(values["tensors"]) else None
+        stage = stage._input_dataset
+
+
+def _number(value: Any) -> Any:
+    return value.numpy().item() if isinstance(value, tf.Tensor) else value
+
+
+_STAGES: dict[str, tuple[str, dict[str, str]]] = {
+    "_TensorSliceDataset": ("from_tensor_slices", {"tensors": "_tensors"}),
+    "_ShuffleDataset": (
+        "shuffle",
+        {
+            "buffer_size": "_buffer_size",
+            "seed": "_seed",
+            "seed2": "_seed2",
+            "reshuffle_each_iteration": "_reshuffle_each_iteration",
+        },
+    ),
+    "_RepeatDataset": ("repeat", {"count": "_count"}),
+    "_TakeDataset": ("take", {"count": "_count"}),
+    "_SkipDataset": ("skip", {"count": "_count"}),
+    "_ShardDataset": ("shard", {"num_shards": "_num_shards", "index": "_index"}),
+    "_BatchDataset": ("batch", {"batch_size": "_batch_size", "drop_remainder": "_drop_remainder"}),
+    "_PrefetchDataset": ("prefetch", {"buffer_size": "_buffer_size"}),
+    "_OptionsDataset": ("with_options", {}),
+}

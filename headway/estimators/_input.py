@@ -15,6 +15,7 @@ from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._model import argument_names, required_names
 from headway.estimators._run_config import RunConfig
 from headway.input_pipelines import Pipeline, from_dataset, from_tensors
+from headway.input_pipelines._late_slices import with_late_slices
 
 _INPUT_FN_ARGUMENTS = ("mode", "params", "config", "input_context")
 
@@ -48,7 +49,7 @@ def call_input_fn(
         return source
     if isinstance(source, tf.data.Dataset):
         _structure.split_batch(source.element_spec)
-        return from_dataset(_without_overhead(source))
+        return from_dataset(_without_overhead(with_late_slices(source)))
     if source is None:
         raise ValueError(
             "input_fn returned None. It must return a tf.data.Dataset, a headway pipeline, (features, labels), or "

@@ -30,7 +30,14 @@ class StreamPipeline(Pipeline):
 
     def elements(self, start: int = 0) -> tf.data.Dataset:
         """See `Pipeline.elements`. The elements are the batches."""
-        dataset = self._source(_checks.start(start))
+        first = _checks.start(start)
+        return self._mapped(self._source(first)) if first else self._all_elements
+
+    @functools.cached_property
+    def _all_elements(self) -> tf.data.Dataset:
+        return self._mapped(self._source(0))
+
+    def _mapped(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         for stage in self.stages:
             mapped = _memory.on_features(stage, _has_labels(self._source_spec))
             dataset = dataset.map(mapped, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

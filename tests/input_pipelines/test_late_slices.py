@@ -1,0 +1,105 @@
+"""Rows taken late give the batches that rows taken early give."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from headway.input_pipelines._late_slices import with_late_slices
+
+Dataset = tf.data.Dataset
+ROWS = 23
+TABLE = (
+    {
+        "number": np.arange(ROWS, dtype="float32"),
+        "word": np.array([f"w{i}" for i in range(ROWS)]),
+        "matrix": np.arange(ROWS * 6).reshape(ROWS, 2, 3),
+    },
+    np.arange(ROWS) % 2,
+)
+
+
+def rows() -> Dataset:
+    return Dataset.from_tensor_slices(TABLE)
+
+
+FASTER: dict[str, Callable[[], Dataset]] = {
+    "in order": lambda: rows().batch(4),
+    "shuffled": lambda: rows().shuffle(ROWS, seed=3).batch(4),
+    "shuffled by a small buffer, for three epochs": lambda: rows().shuffle(5, seed=3).repeat(3).batch(4),
+    "epochs shuffled alike": lambda: rows().shuffle(9, seed=3, reshuffle_each_iteration=False).repeat(2).batch(4),
+    "shuffled across epochs": lambda: rows().repeat(2).shuffle(30, seed=1).batch(5, drop_remainder=True),
+    "parts": lambda: rows().shard(2, 1).skip(2).take(7).batch(3),
+    "batches shuffled": lambda: rows().batch(4).shuffle(3, seed=2).repeat(2),
+    "prefetched": lambda: rows().prefetch(3).shuffle(7, seed=5).batch(4).prefetch(2),
+    "of tensorflow 1": lambda: tf.compat.v1.data.Dataset.from_tensor_slices(TABLE).shuffle(9, seed=1).batch(4),
+    "features alone": lambda: Dataset.from_tensor_slices(TABLE[0]).batch(4),
+    "one tensor": lambda: Dataset.from_tensor_slices(TABLE[1]).batch(4),
+}
+AS_THEY_ARE: dict[str, Callable[[], Dataset]] = {
+    "not batched": rows,
+    "batched twice": lambda: rows().batch(2).batch(2),
+    "mapped before": lambda: rows().map(lambda x, y: (x["number"], y)).batch(4),
+    "mapped after": lambda: rows().batch(4).map(lambda x, y: (x["number"], y)),
+    "ragged": lambda: Dataset.from_tensor_slices(tf.ragged.constant([[1], [2, 3]])).batch(2),
+    "sparse": lambda: Dataset.from_tensor_slices(tf.sparse.eye(3)).batch(2),
+    "of another source": lambda: Dataset.range(5).batch(2),
+    "filtered": lambda: rows().filter(lambda x, y: y > 0).batch(2),
+}
+
+
+def batches(dataset: Dataset) -> list[Any]:
+    return [[part.tolist() for part in tf.nest.flatten(batch)] for batch in dataset.as_numpy_iterator()]
+
+
+@pytest.mark.parametrize("name", FASTER)
+def test_the_same_batches(name: str) -> None:
+    tf.random.set_seed(11)
+    given = FASTER[name]()
+    late = with_late_slices(given)
+    assert late is not given
+    assert late.element_spec == given.element_spec
+    # The second pass of a shuffled dataset has another order than the first, in both alike.
+    for _ in range(2):
+        assert batches(late) == batches(given)
+    assert int(late.cardinality()) == int(given.cardinality())
+
+
+def test_without_a_seed_each_pass_has_all_rows_in_an_order_of_its_own() -> None:
+    late = with_late_slices(rows().shuffle(ROWS).batch(ROWS))
+    numbers = [next(iter(late))[0]["number"].numpy() for _ in range(2)]
+    for order in numbers:
+        np.testing.assert_array_equal(np.sort(order), np.arange(ROWS))
+    assert numbers[0].tolist() != numbers[1].tolist()
+
+
+@pytest.mark.parametrize("name", AS_THEY_ARE)
+def test_what_cannot_be_made_faster_stays(name: str) -> None:
+    given = AS_THEY_ARE[name]()
+    assert with_late_slices(given) is given
+
+
+def test_options_stay() -> None:
+    options = tf.data.Options()
+    options.deterministic = False
+    options.threading.private_threadpool_size = 3
+    late = with_late_slices(rows().with_options(options).batch(4))
+    assert late.options().deterministic is False
+    assert late.options().threading.private_threadpool_size == 3
+
+
+def test_the_place_in_it_can_be_saved(tmp_path: pathlib.Path) -> None:
+    late = with_late_slices(rows().shuffle(8, seed=1).repeat(2).batch(4))
+    iterator = iter(late)
+    for _ in range(3):
+        next(iterator)
+    path = tf.train.Checkpoint(iterator=iterator).write(str(tmp_path / "place"))
+    expected = [part.numpy().tolist() for part in tf.nest.flatten(next(iterator))]
+    resumed = iter(late)
+    tf.train.Checkpoint(iterator=resumed).read(path)
+    assert [part.numpy().tolist() for part in tf.nest.flatten(next(resumed))] == expected
