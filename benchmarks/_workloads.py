@@ -59,6 +59,15 @@ _CENSUS_HEADWAY = Contender(
 )
 
 
+_EMBEDDING = "DNNClassifier, one embedding column of dimension 16, hidden units 16, batch 256"
+
+
+def _embedding(optimizer: str, note: str = "", steps: int = 4000) -> Contender:
+    command = f"embeddings_headway.py --optimizer {optimizer} --steps {steps}"
+    settings = f"{_EMBEDDING}; from_arrays{note}"
+    return Contender(f"headway, {optimizer}", command, settings)
+
+
 def _at_rate(contender: Contender, rate: float) -> Contender:
     command = f"{contender.command} --only_quality --dnn_rate {rate}"
     return dataclasses.replace(
@@ -157,6 +166,67 @@ WORKLOADS = {
             ),
         ],
         smaller_is_better=("first_step_s", "cpu_ms_per_step"),
+    ),
+    "host": Workload(
+        "Host part of the census columns with crosses, batch 1,024",
+        {
+            "dense": "DenseFeatures, rows/s",
+            "plain": "host part, of strings",
+            "encoded": "host part, of encoded columns",
+        },
+        [
+            Contender(
+                "tf.estimator 2.15",
+                "host_tf_estimator.py",
+                "tf.keras.layers.DenseFeatures of all columns, crosses as indicators, in tf.data",
+                oracle=True,
+            ),
+            Contender(
+                "headway",
+                "host_headway.py",
+                "DenseFeatures of the same columns; ColumnTransform, which is their host part; both in tf.data over "
+                "the same cached batches",
+            ),
+        ],
+        census=True,
+    ),
+    "embeddings": Workload(
+        "Embedding tables from 10 thousand to 4 million rows, ms per step",
+        {"ms_10k": "10k", "ms_1m": "1M", "ms_4m": "4M", "growth": "4M to 10k"},
+        [
+            Contender(
+                "tf.estimator 2.15, Adagrad",
+                "embeddings_tf_estimator.py --steps 200",
+                f"{_EMBEDDING}; cached tf.data",
+                oracle=True,
+            ),
+            Contender(
+                "Keras 3 fit, Adagrad",
+                "embeddings_keras.py --steps 100",
+                "the same layers, steps_per_execution=10; cached tf.data",
+            ),
+            _embedding("Adagrad"),
+            _embedding("SGD", " (momentum 0.9)"),
+            _embedding("Ftrl"),
+            _embedding("LazyAdam"),
+            _embedding("RMSprop", "; its averages decay in every row", 200),
+            _embedding("Adam", "; its formula moves every row", 60),
+        ],
+        smaller_is_better=("ms_10k", "ms_1m", "ms_4m"),
+        no_ratio=("growth",),
+    ),
+    "numbers": Workload(
+        "200 numbers, ms per step",
+        {"ms_pipeline": "input_pipelines", "ms_tf_data": "cached tf.data"},
+        [
+            Contender(
+                "one numeric column of shape 200",
+                "numeric_headway.py --columns 1",
+                "DNNClassifier, hidden units 32, batch 256",
+            ),
+            Contender("200 numeric columns", "numeric_headway.py --columns 200", "the same"),
+        ],
+        smaller_is_better=("ms_pipeline", "ms_tf_data"),
     ),
     "memory": Workload(
         "Resident memory over evaluate() calls",

@@ -1,0 +1,21 @@
+"""The census columns by the DenseFeatures layer of TensorFlow 2.15."""
+
+from __future__ import annotations
+
+import _census
+import _host
+import _measure
+
+
+def main() -> None:
+    arguments = _census.parser(__doc__).parse_args()
+    train, test = _census.load(arguments.census)
+    import tensorflow as tf
+
+    layer = tf.keras.layers.DenseFeatures(_host.all_columns(tf.feature_column, train))
+    layer({name: tf.constant(values[:2]) for name, values in test.features.items()})
+    _measure.report({"dense": _host.rows_per_second(tf, train, layer)})
+
+
+if __name__ == "__main__":
+    main()
