@@ -113,7 +113,9 @@ class Program(abc.ABC):
         raise AssertionError("prepare() comes before run()")
 
     def _call(self, tables: Any, element: Any, **kwargs: Any) -> ModelCall:
-        features, labels = _structure.split_batch(self._fetch(tables, element))
+        return self._call_model(*_structure.split_batch(self._fetch(tables, element)), **kwargs)
+
+    def _call_model(self, features: Any, labels: Any = None, **kwargs: Any) -> ModelCall:
         # model_fns pop features out of the dict; it is theirs alone.
         outcome = self.model.call(
             dict(features) if isinstance(features, dict) else features, labels, self.mode, **kwargs
@@ -168,10 +170,10 @@ class Program(abc.ABC):
 
     def _step_function(self, step: Callable[..., Any], element_spec: Any, tables_spec: Any, *extra: Any) -> Any:
         elements = tuple(element_spec for _ in range(self.local_replicas))
-        compiled = self.mode == ModeKeys.TRAIN and self.model.config.jit_compile
-        function = tf.function(step, autograph=False, jit_compile=True if compiled else None)
-        concrete = function.get_concrete_function(elements, tables_spec, *extra)
-        self.graph = concrete.graph
+        self.graph = None
+        concrete = tf.function(step, autograph=False).get_concrete_function(elements, tables_spec, *extra)
+        # Of a step that XLA compiles, the graph is the compiled part's.
+        self.graph = self.graph or concrete.graph
         self._warn_of_foreign_variables(concrete)
         return concrete
 
@@ -212,7 +214,17 @@ class TrainProgram(Program):
     mode = ModeKeys.TRAIN
 
     def prepare(self, iterator: Any, tables: Any) -> None:
-        """See `Program.prepare`; also settles the number of threads that operations use."""
+        """See `Program.prepare`; also settles the number of threads that operations use.
+
+        Raises:
+          ValueError: if XLA is to compile the steps of several replicas.
+        """
+        replicas = self.model.strategy.num_replicas_in_sync
+        if self.model.config.jit_compile and replicas > 1:
+            raise ValueError(
+                f"RunConfig(jit_compile=True) works with one replica, and train_distribute has {replicas}. Leave one "
+                "of them out."
+            )
         super().prepare(iterator, tables)
         threads: Any = self.model.config.threads_per_op
         if threads == "auto":
@@ -243,22 +255,48 @@ class TrainProgram(Program):
     def _step(self, elements: tuple[Any, ...], tables: Any, record: tf.Tensor) -> dict[str, Any]:
         shares: list[bool] = []
 
+        def outputs_of(outcome: ModelCall) -> dict[str, Any]:
+            shares.append(outcome.context.loss_is_share)
+            logged = {str(i): tensors for i, tensors in enumerate(_structure.logged_tensors(outcome.spec))}
+            return {
+                "loss": tf.cast(outcome.spec.loss, tf.float32),
+                "logged": logged,
+                "values": outcome.context.values,
+                "summary": outcome.summary,
+            }
+
         def replica_step(element: Any, tables: Any, record: tf.Tensor) -> dict[str, Any]:
             if self.eager:
                 with tf.GradientTape(persistent=True) as tape:
-                    outcome = self._call(tables, element, record=record, tape=tape)
-            else:
-                outcome = self._call(tables, element, record=None if self.model.config.jit_compile else record)
-            shares.append(outcome.context.loss_is_share)
-            logged = {str(i): tensors for i, tensors in enumerate(_structure.logged_tensors(outcome.spec))}
-            loss = tf.cast(outcome.spec.loss, tf.float32)
-            outputs = {"loss": loss, "logged": logged, "values": outcome.context.values}
-            # XLA knows no strings: a compiled step records no summaries but the loss, which the loop itself writes.
-            return outputs if self.model.config.jit_compile else {**outputs, "summary": outcome.summary}
+                    return outputs_of(self._call(tables, element, record=record, tape=tape))
+            if self.model.config.jit_compile:
+                return self._by_xla(_structure.split_batch(self._fetch(tables, element)), outputs_of)
+            return outputs_of(self._call(tables, element, record=record))
 
         results = self._on_replicas(replica_step, elements, tables, record)
         loss = self._reduce_loss([result["loss"] for result in results], mean=not shares[0])
         return {**results[0], "loss": loss}
+
+    def _by_xla(self, batch: Any, outputs_of: Callable[[ModelCall], dict[str, Any]]) -> dict[str, Any]:
+        """Returns the outputs of a step whose calculations XLA compiles; taking rows out of tables is not among them.
+
+        XLA knows no strings: the step gets no features of strings, and records no summary but the loss, which the loop
+        itself writes.
+        """
+        features, labels = _structure.without_strings(*batch)
+        batch = (features,) if labels is None else (features, labels)
+        flat = tf.nest.flatten(batch, expand_composites=True)
+
+        def calculate(*flat: tf.Tensor) -> dict[str, Any]:
+            outputs = outputs_of(self._call_model(*tf.nest.pack_sequence_as(batch, flat, expand_composites=True)))
+            del outputs["summary"]
+            return outputs
+
+        compiled = tf.function(calculate, autograph=False, jit_compile=True)
+        concrete = compiled.get_concrete_function(*[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in flat])
+        self.graph = concrete.graph
+        outputs: dict[str, Any] = concrete(*flat)
+        return outputs
 
     def _reduce_loss(self, losses: list[tf.Tensor], *, mean: bool) -> tf.Tensor:
         strategy = self.model.strategy

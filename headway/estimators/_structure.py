@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway._log import logger
 from headway._spec import EstimatorSpec
 
 
@@ -20,6 +21,30 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
             )
         return batch[0], batch[1]
     return batch, None
+
+
+def without_strings(features: Any, labels: Any) -> tuple[Any, Any]:
+    """Returns a batch without the features that are strings, which XLA does not know.
+
+    Raises:
+      ValueError: if the labels, or features that are no dict, are strings.
+    """
+    if isinstance(features, dict):
+        dropped = sorted(str(name) for name, value in features.items() if _has_strings(value))
+        if dropped:
+            logger.info("XLA knows no strings: with jit_compile, model_fn gets the features without %s.", dropped)
+        features = {name: value for name, value in features.items() if not _has_strings(value)}
+    for name, part in (("features", features), ("labels", labels)):
+        if _has_strings(part):
+            raise ValueError(
+                f"RunConfig(jit_compile=True) takes no strings as {name}: XLA does not know them. Turn them into "
+                "numbers in the input_fn, or set jit_compile to False."
+            )
+    return features, labels
+
+
+def _has_strings(part: Any) -> bool:
+    return any(tensor.dtype == tf.string for tensor in tf.nest.flatten(part) if tensor is not None)
 
 
 def is_default(strategy: tf.distribute.Strategy) -> bool:

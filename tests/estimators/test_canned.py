@@ -88,6 +88,14 @@ def test_eager_is_compiled(name: str, tmp_path: pathlib.Path) -> None:
 
 
 @every_model
+def test_xla_gives_the_same_weights(name: str, tmp_path: pathlib.Path) -> None:
+    plain, by_xla = (make(name, tmp_path / str(jit), jit_compile=jit) for jit in (False, True))
+    for estimator in (plain, by_xla):
+        estimator.train(rows(name), steps=3)
+    assert_close(weights(plain), weights(by_xla), 1e-5)
+
+
+@every_model
 def test_two_replicas_with_half_batches_are_one(
     name: str, tmp_path: pathlib.Path, mirrored: tf.distribute.MirroredStrategy
 ) -> None:

@@ -60,6 +60,28 @@ def test_weights(settings: dict[str, Any], steps: int, expected: list[float], tm
     np.testing.assert_allclose(estimator.get_variable_value("w"), expected, rtol=1e-6)
 
 
+def test_xla_works_with_one_replica(tmp_path: pathlib.Path, mirrored: Any) -> None:
+    with pytest.raises(ValueError, match=r"jit_compile=True\) works with one replica, and train_distribute has 2"):
+        trained(tmp_path, 1, jit_compile=True, train_distribute=mirrored)
+
+
+def test_xla_takes_no_strings(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = np.array(["a", "b", "c", "d"])
+    seen = []
+
+    def watching(features: Any, labels: Any, mode: str) -> Any:
+        seen.append(sorted(features))
+        return model_fn(features, mode)
+
+    config = hw.RunConfig(model_dir=str(tmp_path), progress="none", jit_compile=True)
+    estimator = hw.Estimator(watching, config=config)
+    estimator.train(input_pipelines.from_arrays({"x": X, "word": words}, X[:, 0], batch_size=2), steps=1)
+    assert seen == [["x"]]
+    assert any("model_fn gets the features without ['word']" in record.getMessage() for record in caplog.records)
+    with pytest.raises(ValueError, match="takes no strings as labels"):
+        estimator.train(input_pipelines.from_arrays({"x": X}, words, batch_size=2), steps=1)
+
+
 def test_mixed_precision_is_the_policy_inside_model_fn_and_nowhere_else(tmp_path: pathlib.Path) -> None:
     seen = []
 
