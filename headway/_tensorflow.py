@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common import global_state
+from keras.src.backend.common import global_state, masking
 from keras.src.backend.common import variables as keras_variables
 
 _T = TypeVar("_T")
@@ -171,3 +171,43 @@ _STAGES: dict[str, tuple[str, dict[str, str]]] = {
     "_PrefetchDataset": ("prefetch", {"buffer_size": "_buffer_size"}),
     "_OptionsDataset": ("with_options", {}),
 }
+
+
+def feature_column_fields(value: object) -> tuple[str, dict[str, Any]] | None:
+    """Returns class name and fields of a column of `tf.feature_column`, or of a class derived from one; else None.
+
+    TensorFlow does not document the classes of its columns. Can go with tf.feature_column.
+    """
+    if not any(base.__module__.startswith("tensorflow.python.feature_column.") for base in type(value).__mro__):
+        return None
+    own = type(value).__module__.startswith("tensorflow.python.feature_column.")
+    name = type(value).__name__ if own else type(value).__qualname__ + " (not TensorFlow's)"
+    return name, {field: getattr(value, field) for field in getattr(value, "_fields", ())}
+
+
+def shared_embedding_fields(creator: Any) -> dict[str, Any]:
+    """Returns what columns of one call of `tf.feature_column.shared_embeddings` have in common.
+
+    Can go with tf.feature_column.
+    """
+    names = ["name", "dimension", "initializer", "ckpt_to_load_from", "tensor_name_in_ckpt", "trainable"]
+    return {name: getattr(creator, f"_{name}") for name in names}
+
+
+def truncated_normal_stddev(initializer: object) -> float | None:
+    """Returns the standard deviation of an unseeded truncated normal initializer of compat.v1 with mean 0, else None.
+
+    It is what `tf.feature_column` takes for embeddings by default. Can go with tf.feature_column.
+    """
+    if not isinstance(initializer, tf.compat.v1.truncated_normal_initializer):
+        return None
+    config = initializer.get_config()
+    return config["stddev"] if config["mean"] == 0.0 and config["seed"] is None else None
+
+
+def set_keras_mask(tensor: Any, mask: tf.Tensor) -> None:
+    """Attaches the mask by which Keras layers that come next leave out steps.
+
+    Keras takes masks from `compute_mask`, which sees a layer's inputs only. Can go when it sees the outputs.
+    """
+    masking.set_keras_mask(tensor, mask)

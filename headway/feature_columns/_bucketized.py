@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway.feature_columns._foreign import own_column
 from headway.feature_columns._numeric import NumericColumn
 from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, DeviceInputs, FeatureColumn, HostInputs
 from headway.feature_columns._values import DenseRows, Ids
@@ -96,6 +97,7 @@ def bucketized_column(source_column: FeatureColumn, boundaries: Sequence[float])
              [0., 1., 0.],
              [0., 0., 1.]], dtype=float32)
     """
+    source_column = own_column(source_column)
     if not isinstance(source_column, NumericColumn):
         raise ValueError(f"source_column must be a column generated with numeric_column(). Given: {source_column!r}")
     if len(source_column.shape) > 1:

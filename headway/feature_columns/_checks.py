@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, FeatureColumn
+from headway.feature_columns._foreign import own_column
+from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, FeatureColumn, IdColumn
 from headway.feature_columns._values import Values
 
 
@@ -51,20 +52,21 @@ def check_columns(columns: Any) -> list[FeatureColumn]:
     Raises:
       ValueError: for a dict, an empty list, or an item that is no feature column.
     """
+    columns = own_column(columns)
     if isinstance(columns, FeatureColumn):
         columns = [columns]
     if isinstance(columns, Mapping):
         raise ValueError(f"Expected feature_columns to be iterable, found dict. Pass its values. Received: {columns}")
     if not isinstance(columns, Iterable | Iterator) or isinstance(columns, str | bytes):
         raise ValueError(f"`feature_columns` must be a list of feature columns. Received: {columns!r}")
-    checked: list[FeatureColumn] = list(columns)
+    checked: list[FeatureColumn] = [own_column(column) for column in columns]
     if not checked:
         raise ValueError("feature_columns must not be empty.")
     for column in checked:
         if not isinstance(column, FeatureColumn):
             raise ValueError(
                 f"Items of feature_columns must be a FeatureColumn. Given (type {type(column)}): {column!r}. "
-                "Make columns with the functions of headway.feature_columns."
+                "Make columns with the functions of headway.feature_columns or tf.feature_column."
             )
     return checked
 
@@ -102,15 +104,62 @@ def dense_columns(columns: Any) -> list[DenseColumn]:
                 f"indicator_column. Given: {column.name!r}: {column}. For example: "
                 f"indicator_column({column.name}) or embedding_column({column.name}, dimension=8)."
             )
+        check_without_steps(column)
     return checked  # type: ignore[return-value]
 
 
-def check_categorical(column: object, function: str) -> CategoricalColumn:
-    """Returns `column` if it is a categorical column.
+def sequence_columns(columns: Any) -> list[DenseColumn]:
+    """Returns the columns sorted by name.
+
+    Raises:
+      ValueError: as `sorted_columns`, and for a column that is no dense one or no sequence.
+    """
+    checked = sorted_columns(columns)
+    for column in checked:
+        if not isinstance(column, DenseColumn) or column.sequence is None:
+            raise ValueError(
+                f"In {column.name}: items of feature_columns must be sequences. categorical_column must be of type "
+                "SequenceCategoricalColumn to use SequenceFeatures. Suggested fix: Use sequence_numeric_column, or "
+                "embedding_column or indicator_column over one of sequence_categorical_column_with_*. Given (type "
+                f"{type(column)}): {column}"
+            )
+    return checked  # type: ignore[return-value]
+
+
+def check_without_steps(column: DenseColumn) -> None:
+    """Raises ValueError if the column is a sequence."""
+    if column.sequence is not None:
+        raise ValueError(
+            f"In {column.name}: the column must not be a sequence, and categorical_column must not be of type "
+            "SequenceCategoricalColumn. Suggested fix A: If you wish to use DenseFeatures, use a non-sequence "
+            "categorical_column_with_* or numeric_column. Suggested fix B: If you wish to create sequence input, use "
+            f"SequenceFeatures instead of DenseFeatures. Given (type {type(column)}): {column}"
+        )
+
+
+def check_ids(column: object, function: str) -> IdColumn:
+    """Returns `column` if it is a column of ids, with or without steps.
 
     Raises:
       ValueError: if it is not.
     """
+    column = own_column(column)
+    if not isinstance(column, IdColumn):
+        raise ValueError(
+            f"Unsupported input type. Input must be a CategoricalColumn. Given: {column!r}. `{function}` wraps what "
+            "one of the categorical_column_with_* or sequence_categorical_column_with_* functions, bucketized_column, "
+            "crossed_column or weighted_categorical_column returns."
+        )
+    return column
+
+
+def check_categorical(column: object, function: str) -> CategoricalColumn:
+    """Returns `column` if it is a categorical column that is no sequence.
+
+    Raises:
+      ValueError: if it is not.
+    """
+    column = own_column(column)
     if not isinstance(column, CategoricalColumn):
         raise ValueError(
             f"Unsupported input type. Input must be a CategoricalColumn. Given: {column!r}. `{function}` wraps what "

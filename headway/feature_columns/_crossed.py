@@ -8,9 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway.feature_columns._foreign import own_column
 from headway.feature_columns._hash_bucket import HashedCategoricalColumn, hash_buckets
 from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
 from headway.feature_columns._values import DenseRows, Ids, RaggedRows, Values, ragged
+from headway.feature_columns._weighted import WeightedCategoricalColumn
 
 # What tf.sparse.cross_hashed and tf.ragged.cross_hashed start from when no key is given.
 DEFAULT_HASH_KEY = 0xDECAFCAFFE
@@ -148,7 +150,12 @@ def crossed_column(
     if not keys or isinstance(keys, str) or len(keys) < 2:
         raise ValueError(f"keys must be a list with length > 1. Given: {keys}")
     checked: list[str | CategoricalColumn] = []
-    for key in keys:
+    for key in map(own_column, keys):
+        if isinstance(key, WeightedCategoricalColumn):
+            raise ValueError(
+                "crossed_column does not support weight_tensor, but the given column populates weight_tensor. Given "
+                f"column: {key.name}. Cross {key.categorical_column.name!r} in its place."
+            )
         if isinstance(key, HashedCategoricalColumn):
             raise ValueError(
                 "categorical_column_with_hash_bucket is not supported for crossing. Hashing before crossing will "
@@ -159,7 +166,7 @@ def crossed_column(
             raise ValueError(
                 "Unsupported key type. All keys must be either string, or categorical column except "
                 "HashedCategoricalColumn. "
-                f"Given: {key!r}"
+                f"Given: {key!r}. Sequences cannot be crossed."
             )
         checked.append(key)
     return CrossedColumn(tuple(checked), hash_bucket_size, hash_key)

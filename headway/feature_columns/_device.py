@@ -10,15 +10,10 @@ import tensorflow as tf
 
 from headway.feature_columns import _checks
 from headway.feature_columns._embedding import COMBINERS
-from headway.feature_columns._protocol import (
-    CategoricalColumn,
-    DenseColumn,
-    FeatureColumn,
-    FloatColumn,
-    VariableFactory,
-)
+from headway.feature_columns._protocol import DenseColumn, FeatureColumn, FloatColumn, IdColumn, VariableFactory
 from headway.feature_columns._transform import transformed_features
 from headway.feature_columns._transformed_batch import TransformedBatch
+from headway.feature_columns._variables import OncePerName
 
 
 def dense_tensor(
@@ -31,7 +26,8 @@ def dense_tensor(
       features: a batch: raw features, or what a `ColumnTransform` made of them.
       variable: function `(name, shape, initializer, dtype, trainable)` that makes the variable of that name or
         returns the one that is there. It is called once for each embedding column, with the name
-        `{column}/embedding_weights`.
+        `{column}/embedding_weights`, and once for each table of `shared_embeddings`, with the name of that; for these
+        its method `shared` is called instead, if it has one.
 
     Returns:
       float32 `[B, sum of widths]`.
@@ -51,7 +47,45 @@ def dense_tensor(
     """
     checked = _checks.dense_columns(columns)
     inputs = TransformedBatch(transformed_features(checked, features), checked)
-    return _concatenated(checked, inputs, variable)
+    return _concatenated(checked, inputs, OncePerName(variable))
+
+
+def sequence_tensor(
+    columns: Iterable[FeatureColumn] | FeatureColumn, features: Mapping[str, Any], variable: VariableFactory
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the sequence columns side by side, in the order of their names: what a recurrent network takes.
+
+    Args:
+      columns: `sequence_numeric_column`s, and embedding and indicator columns over
+        `sequence_categorical_column_with_*`, each of another name.
+      features: a batch: raw features, or what a `ColumnTransform` made of them.
+      variable: see `dense_tensor`.
+
+    Returns:
+      A tuple of the tensor, float32 `[B, T, sum of widths]` with zeros (in sparse numbers, their default value) behind
+      the end of a sequence, and the number of steps of each row, int64 `[B]`.
+
+    Raises:
+      ValueError: if a column is no sequence or two have one name; if a feature is missing, or its type or shape does
+        not suit.
+      tf.errors.InvalidArgumentError: if the columns differ in the number of steps of a row.
+
+    Example:
+      >>> from headway import feature_columns as fc
+      >>> load = fc.sequence_numeric_column("load")
+      >>> kind = fc.indicator_column(fc.sequence_categorical_column_with_identity("kind", 2))
+      >>> features = {"load": tf.ragged.constant([[5.0, 6.0], [7.0]]), "kind": tf.ragged.constant([[0, 1], [1]])}
+      >>> make = lambda name, shape, initializer, dtype, trainable: tf.Variable(initializer(shape, dtype), name=name)
+      >>> steps, lengths = fc.sequence_tensor([load, kind], features, make)
+      >>> steps.numpy().tolist(), lengths.numpy().tolist()
+      ([[[1.0, 0.0, 5.0], [0.0, 1.0, 6.0]], [[0.0, 1.0, 7.0], [0.0, 0.0, 0.0]]], [2, 1])
+    """
+    checked = _checks.sequence_columns(columns)
+    inputs = TransformedBatch(transformed_features(checked, features), checked)
+    variable = OncePerName(variable)
+    tensors = [column.device_dense(inputs, *column.make_variables(variable)) for column in checked]
+    lengths = inputs.same_lengths([column.sequence for column in checked if column.sequence is not None])
+    return _concat(_equally_long(tensors), 2), lengths
 
 
 def linear_logits(
@@ -64,12 +98,14 @@ def linear_logits(
     """Returns a linear model of the columns: a weight for each id, or for each value of a dense column, plus a bias.
 
     Args:
-      columns: dense and categorical columns, each of another name. A bucketized column counts as categorical.
+      columns: dense and categorical columns, each of another name. A bucketized column counts as categorical; of a
+        sequence of ids the order does not count.
       features: a batch: raw features, or what a `ColumnTransform` made of them.
       units: number of outputs.
       variable: function `(name, shape, initializer, dtype, trainable)` that makes the variable of that name or
         returns the one that is there. Names: `{column}/weights` `[ids or width, units]`, `{column}/embedding_weights`
-        for an embedding column, and `bias_weights` `[units]`. All but embeddings begin at zero.
+        for an embedding column, and `bias_weights` `[units]`. All but embeddings begin at zero. For tables of
+        `shared_embeddings` see `dense_tensor`.
       sparse_combiner: how the weights of a row's ids are combined: "sum", "mean" or "sqrtn".
 
     Returns:
@@ -92,10 +128,8 @@ def linear_logits(
     checked = check_linear(columns, units, sparse_combiner)
     inputs = TransformedBatch(transformed_features(checked, features), checked)
     variables = linear_variables(checked, units, variable)
-    tables = [(column, variables.weights[column]) for column in checked if isinstance(column, CategoricalColumn)]
-    dense = [
-        column for column in checked if isinstance(column, DenseColumn) and not isinstance(column, CategoricalColumn)
-    ]
+    tables = [(column, variables.weights[column]) for column in checked if isinstance(column, IdColumn)]
+    dense = [column for column in checked if isinstance(column, DenseColumn) and not isinstance(column, IdColumn)]
     sums = [inputs.linear_sum(tables, sparse_combiner)] if tables else []
     if dense:
         # One product for all dense columns.
@@ -123,10 +157,11 @@ class LinearVariables:
 
 def linear_variables(columns: list[FeatureColumn], units: int, variable: VariableFactory) -> LinearVariables:
     """Makes the variables of a linear model of sorted columns in the order of tf.estimator's."""
+    variable = OncePerName(variable)
     weights: dict[FeatureColumn, tf.Variable] = {}
     tables: dict[FeatureColumn, tuple[tf.Variable, ...]] = {}
     for column in columns:
-        if isinstance(column, CategoricalColumn):
+        if isinstance(column, IdColumn):
             rows = column.num_buckets
         elif isinstance(column, DenseColumn):
             tables[column] = column.make_variables(variable)
@@ -143,10 +178,12 @@ def check_linear(columns: Any, units: int, sparse_combiner: str) -> list[Feature
     """
     checked = _checks.sorted_columns(columns)
     for column in checked:
-        if not isinstance(column, DenseColumn | CategoricalColumn):
+        if not isinstance(column, DenseColumn | IdColumn):
             raise ValueError(
                 f"Items of feature_columns must be either a DenseColumn or CategoricalColumn. Given: {column}"
             )
+        if isinstance(column, DenseColumn):
+            _checks.check_without_steps(column)
     if sparse_combiner not in COMBINERS:
         raise ValueError(f"sparse_combiner must be one of 'mean', 'sqrtn' or 'sum'. Received: {sparse_combiner!r}")
     if units < 1:
@@ -180,6 +217,15 @@ def _concatenated(columns: list[DenseColumn], inputs: TransformedBatch, variable
     if run is not None:
         pieces.append(inputs.float_slice(*run))
     return _concat(pieces, 1)
+
+
+def _equally_long(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns tensors `[B, T, n]` with zeros behind the end of those that have fewer steps than others."""
+    steps = [tensor.shape[1] for tensor in tensors]
+    if len(tensors) == 1 or (None not in steps and len(set(steps)) == 1):
+        return tensors
+    longest = tf.reduce_max(tf.stack([tf.shape(tensor)[1] for tensor in tensors]))
+    return [tf.pad(tensor, [[0, 0], [0, longest - tf.shape(tensor)[1]], [0, 0]]) for tensor in tensors]
 
 
 def _concat(tensors: list[tf.Tensor], axis: int) -> tf.Tensor:

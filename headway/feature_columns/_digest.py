@@ -42,7 +42,8 @@ def _canonical(value: object, within: tuple[types.FunctionType, ...] = ()) -> st
         items = (f"{_canonical(key, within)}={_canonical(item, within)}" for key, item in value.items())
         return f"{{{','.join(items)}}}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        # What takes no part in comparisons does not tell definitions apart.
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.compare}
         return f"{_qualified_name(type(value))}{_canonical(fields, within)}"
     if isinstance(value, functools.partial):
         return f"partial{_canonical((value.func, value.args, value.keywords), within)}"

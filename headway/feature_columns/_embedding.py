@@ -9,23 +9,16 @@ from typing import Any
 import tensorflow as tf
 
 from headway.feature_columns import _checks
-from headway.feature_columns._protocol import (
-    CategoricalColumn,
-    DenseColumn,
-    DeviceInputs,
-    FeatureColumn,
-    Initializer,
-    VariableFactory,
-)
+from headway.feature_columns._over_ids import OverIds
+from headway.feature_columns._protocol import DeviceInputs, FeatureColumn, Initializer, VariableFactory
 
 COMBINERS = ("mean", "sqrtn", "sum")
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbeddingColumn(DenseColumn):
+class EmbeddingColumn(OverIds):
     """What `embedding_column` returns."""
 
-    categorical_column: CategoricalColumn
     dimension: int
     combiner: str
     initializer: Initializer | None
@@ -41,21 +34,6 @@ class EmbeddingColumn(DenseColumn):
         return f"{self.categorical_column.name}_embedding"
 
     @property
-    def parse_example_spec(self) -> dict[str, Any]:
-        """That of the categorical column."""
-        return self.categorical_column.parse_example_spec
-
-    @property
-    def parents(self) -> list[FeatureColumn | str]:
-        """The categorical column."""
-        return [self.categorical_column]
-
-    @property
-    def host_columns(self) -> tuple[FeatureColumn, ...]:
-        """The categorical column."""
-        return (self.categorical_column,)
-
-    @property
     def variable_shape(self) -> tf.TensorShape:
         """`[dimension]`."""
         return tf.TensorShape([self.dimension])
@@ -64,17 +42,29 @@ class EmbeddingColumn(DenseColumn):
         """Returns the table, float32 `[ids, dimension]`, under the name `{name}/embedding_weights`."""
         name = f"{self.variable_scope}/embedding_weights"
         shape = (self.categorical_column.num_buckets, self.dimension)
-        return (variable(name, shape, self._initializer(), tf.float32, self.trainable),)
+        initializer = first_value(
+            self.name, self.dimension, self.initializer, self.ckpt_to_load_from, self.tensor_name_in_ckpt
+        )
+        return (variable(name, shape, initializer, tf.float32, self.trainable),)
 
     def device_dense(self, inputs: DeviceInputs, *variables: tf.Variable) -> tf.Tensor:
-        """Returns the combined vectors of each row's ids, float32 `[B, dimension]`; zeros where a row has none."""
-        (table,) = variables
-        return inputs.lookup(self.categorical_column).embed(table, self.combiner, max_norm=self.max_norm)
+        """Returns the combined vectors of each row's ids, float32 `[B, dimension]`, or of each step's.
 
-    def _initializer(self) -> Initializer:
-        if self.ckpt_to_load_from is not None:
-            return _FromCheckpoint(self.ckpt_to_load_from, str(self.tensor_name_in_ckpt), self.name)
-        return self.initializer or _TruncatedNormal(1.0 / math.sqrt(self.dimension))
+        Zeros where a row or step has none.
+        """
+        (table,) = variables
+        return inputs.lookup(self.categorical_column).embed(
+            table, self.combiner, max_norm=self.max_norm, every_weight=not self.use_safe_embedding_lookup
+        )
+
+
+def first_value(
+    name: str, dimension: int, initializer: Initializer | None, checkpoint: str | None, tensor: str | None
+) -> Initializer:
+    """Returns what makes the first value of a table of vectors: a checkpoint, `initializer`, or the default."""
+    if checkpoint is not None:
+        return _FromCheckpoint(checkpoint, str(tensor), name)
+    return initializer or _TruncatedNormal(1.0 / math.sqrt(dimension))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +122,9 @@ def embedding_column(
     ids that occur, so that the cost of a step does not grow with the number of ids.
 
     Args:
-      categorical_column: what one of the `categorical_column_with_*` functions, `bucketized_column` or
-        `crossed_column` returned.
+      categorical_column: what one of the `categorical_column_with_*` functions, `bucketized_column`,
+        `crossed_column` or `weighted_categorical_column` returned; or one of `sequence_categorical_column_with_*`, for
+        `SequenceFeatures`.
       dimension: length of the vectors.
       combiner: "mean", "sum", or "sqrtn" (the sum divided by the square root of the number of ids).
       initializer: function from shape and dtype to the first value of the table `[ids, dimension]`. None: a normal
@@ -142,8 +133,8 @@ def embedding_column(
       tensor_name_in_ckpt: name of the tensor in it. Both or none of the two must be given.
       max_norm: vectors longer than this are scaled down to it when they are looked up. None: no limit.
       trainable: whether training changes the table.
-      use_safe_embedding_lookup: accepted for the sake of old programs; the lookup is safe for rows without ids in
-        either case.
+      use_safe_embedding_lookup: whether "mean" and "sqrtn" leave out ids whose weight is not positive. Rows without
+        ids are safe in either case.
 
     Returns:
       A dense column of `dimension` values, named `{categorical}_embedding`, with one variable
@@ -161,25 +152,10 @@ def embedding_column(
       array([[1., 1.],
              [0., 0.]], dtype=float32)
     """
-    categorical_column = _checks.check_categorical(categorical_column, "embedding_column")
-    if not dimension or dimension < 1:
-        raise ValueError(f"Invalid dimension {dimension}. Embedding of column_name: {categorical_column.name}")
-    if combiner not in COMBINERS:
-        raise ValueError(
-            f"combiner must be one of 'mean', 'sqrtn' or 'sum'. Received: {combiner!r} for {categorical_column.name!r}"
-        )
-    if (ckpt_to_load_from is None) != (tensor_name_in_ckpt is None):
-        raise ValueError(
-            "Must specify both `ckpt_to_load_from` and `tensor_name_in_ckpt` or none of them. "
-            f"Received: {ckpt_to_load_from!r} and {tensor_name_in_ckpt!r}"
-        )
-    if initializer is not None and not callable(initializer):
-        raise ValueError(
-            f"initializer must be callable if specified. Embedding of column_name: {categorical_column.name}. "
-            f"Received: {initializer!r}"
-        )
+    checked = _checks.check_ids(categorical_column, "embedding_column")
+    check_embedding(checked.name, dimension, combiner, initializer, ckpt_to_load_from, tensor_name_in_ckpt)
     return EmbeddingColumn(
-        categorical_column,
+        checked,
         dimension,
         combiner,
         initializer,
@@ -189,3 +165,22 @@ def embedding_column(
         trainable,
         use_safe_embedding_lookup,
     )
+
+
+def check_embedding(
+    name: str, dimension: Any, combiner: Any, initializer: Any, ckpt_to_load_from: Any, tensor_name_in_ckpt: Any
+) -> None:
+    """Raises ValueError if one of the arguments that embeddings have in common is not as documented."""
+    if not dimension or dimension < 1:
+        raise ValueError(f"Invalid dimension {dimension}. Embedding of column_name: {name}")
+    if combiner not in COMBINERS:
+        raise ValueError(f"combiner must be one of 'mean', 'sqrtn' or 'sum'. Received: {combiner!r} for {name!r}")
+    if (ckpt_to_load_from is None) != (tensor_name_in_ckpt is None):
+        raise ValueError(
+            "Must specify both `ckpt_to_load_from` and `tensor_name_in_ckpt` or none of them. "
+            f"Received: {ckpt_to_load_from!r} and {tensor_name_in_ckpt!r}"
+        )
+    if initializer is not None and not callable(initializer):
+        raise ValueError(
+            f"initializer must be callable if specified. Embedding of column_name: {name}. Received: {initializer!r}"
+        )

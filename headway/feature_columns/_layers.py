@@ -8,8 +8,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from headway._tensorflow import set_keras_mask
 from headway.feature_columns import _checks
-from headway.feature_columns._device import check_linear, dense_tensor, linear_logits, linear_variables
+from headway.feature_columns._device import (
+    check_linear,
+    dense_tensor,
+    linear_logits,
+    linear_variables,
+    sequence_tensor,
+)
 from headway.feature_columns._protocol import FeatureColumn, Initializer
 from headway.feature_columns._raw_batch import as_tensor
 from headway.feature_columns._transform import ColumnTransform
@@ -31,7 +38,7 @@ class _ColumnsLayer(keras.layers.Layer):
         super().__init__(trainable=trainable, name=name, dtype="float32", autocast=False)
         self._transform = ColumnTransform(columns)
 
-    def __call__(self, features: Mapping[str, Any], **kwargs: Any) -> tf.Tensor:
+    def __call__(self, features: Mapping[str, Any], **kwargs: Any) -> Any:
         """Calls the layer on a dict of tensors, or of what converts to tensors; `kwargs` are for Keras."""
         if not isinstance(features, Mapping):
             raise ValueError(
@@ -118,6 +125,62 @@ class DenseFeatures(_ColumnsLayer):
     def call(self, features: Mapping[str, Any]) -> tf.Tensor:
         """Returns float32 `[B, sum of widths]`."""
         return dense_tensor(self.feature_columns, self._transform(features), self._variable)
+
+
+class SequenceFeatures(_ColumnsLayer):
+    """Puts sequence columns side by side, in the order of their names.
+
+    What it returns goes into a recurrent Keras layer as it is: it carries the mask of the steps that are there.
+
+    Args:
+      feature_columns: `sequence_numeric_column`s, and embedding and indicator columns over
+        `sequence_categorical_column_with_*`, each of another name.
+      trainable: whether training changes the layer's variables.
+      name: name of the layer.
+
+    Call arguments:
+      features: dict of raw features, dense, sparse or ragged, or what a `ColumnTransform` made of them.
+
+    Output:
+      A tuple of the sequences, float32 `[B, T, sum of widths]`, and the number of steps of each row, int64 `[B]`. T is
+      the number of steps of the longest row of a ragged feature, and the second dimension of any other.
+
+    Raises:
+      ValueError: if a column is no sequence or two have one name. When called: if a feature is missing, or its type or
+        shape does not suit its column.
+
+    Example:
+      >>> from headway import feature_columns as fc
+      >>> word = fc.sequence_categorical_column_with_hash_bucket("words", 100)
+      >>> layer = fc.SequenceFeatures([fc.embedding_column(word, 8)])
+      >>> steps, lengths = layer({"words": tf.ragged.constant([["it", "rains"], ["sun"]])})
+      >>> steps.shape, lengths.numpy().tolist()
+      (TensorShape([2, 2, 8]), [2, 1])
+      >>> keras.layers.GRU(4)(steps).shape
+      TensorShape([2, 4])
+    """
+
+    def __init__(
+        self, feature_columns: Iterable[FeatureColumn] | FeatureColumn, trainable: bool = True, name: str | None = None
+    ) -> None:
+        super().__init__(_checks.sequence_columns(feature_columns), trainable, name)
+
+    def __call__(self, features: Mapping[str, Any], **kwargs: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Calls the layer on a dict of tensors, or of what converts to tensors; `kwargs` are for Keras."""
+        steps, lengths = super().__call__(features, **kwargs)
+        if isinstance(steps, tf.Tensor):
+            set_keras_mask(steps, tf.sequence_mask(lengths, tf.shape(steps)[1]))
+        return steps, lengths
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the variables."""
+        del input_shape
+        for column in _checks.sequence_columns(self.feature_columns):
+            column.make_variables(self._variable)
+
+    def call(self, features: Mapping[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns float32 `[B, T, sum of widths]` and int64 `[B]`."""
+        return sequence_tensor(self.feature_columns, self._transform(features), self._variable)
 
 
 class LinearModel(_ColumnsLayer):

@@ -8,7 +8,11 @@ the dict describes itself wherever it goes: through `tf.data`, a cache, or anoth
 counts as absent;
 * `…padded:<digest>`: int64 `[B, n]`, the ids of one column whose dense feature has a width that only the running
 program knows;
-* `…ragged:<digest>`: RaggedTensor int64 `[B, (n)]`, the ids of one column whose feature is sparse or ragged.
+* `…ragged:<digest>`: RaggedTensor int64 `[B, (n)]`, the ids of one column whose feature is sparse or ragged;
+* `…weights:<entries>`: float32 `[B, W]`, the weights of ids in `…ids`;
+* `…weights_of:<digest>`: float32, the weights of `…padded:<digest>` or `…ragged:<digest>`, in the same form;
+* `…steps:<digest>`: ids or floats of each step of one sequence column, `[B, T, ...]`, dense or ragged;
+* `…lengths:<digest>`: int64 `[B]`, the number of steps of each row of `…steps:<digest>`, if that is dense.
 
 Entries are `<digest of the column>*<width>`, joined by commas.
 """
@@ -16,7 +20,7 @@ Entries are `<digest of the column>*<width>`, joined by commas.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -24,7 +28,11 @@ import tensorflow as tf
 from headway.feature_columns._protocol import FeatureColumn
 
 PREFIX = "headway_columns/"
-FLOATS, IDS, PADDED, RAGGED = "floats", "ids", "padded", "ragged"
+FLOATS, IDS, PADDED, RAGGED, STEPS = "floats", "ids", "padded", "ragged", "steps"
+# What a column has beside its values.
+WEIGHTS, WEIGHTS_OF, LENGTHS = "weights", "weights_of", "lengths"
+_MATRICES = (FLOATS, IDS, WEIGHTS)
+_BESIDE = (WEIGHTS, WEIGHTS_OF, LENGTHS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +40,9 @@ class Place:
     """Where a column's values lie.
 
     Attributes:
-      kind: one of `FLOATS`, `IDS`, `PADDED`, `RAGGED`.
+      kind: one of `FLOATS`, `IDS`, `PADDED`, `RAGGED`, `STEPS`, or `WEIGHTS`, `WEIGHTS_OF`, `LENGTHS`.
       key: the key in the transformed dict.
-      start: the first column of the matrix, for `FLOATS` and `IDS`.
+      start: the first column of the matrix, for `FLOATS`, `IDS` and `WEIGHTS`.
       width: the number of columns of the matrix.
     """
 
@@ -70,21 +78,28 @@ def is_transformed(features: Mapping[str, Any]) -> bool:
 
 
 def places(features: Mapping[str, Any]) -> dict[str, Place]:
-    """Returns where each column lies in a transformed dict, by the column's digest."""
-    found: dict[str, Place] = {}
+    """Returns where the values of each column lie in a transformed dict, by the column's digest."""
+    return {digest: place for digest, place in _all_places(features) if place.kind not in _BESIDE}
+
+
+def places_of_weights(features: Mapping[str, Any]) -> dict[str, Place]:
+    """Returns where the weights of each column that has some lie, by the column's digest."""
+    return {digest: place for digest, place in _all_places(features) if place.kind in (WEIGHTS, WEIGHTS_OF)}
+
+
+def _all_places(features: Mapping[str, Any]) -> Iterator[tuple[str, Place]]:
     for key in features:
         if not str(key).startswith(PREFIX):
             continue
         kind, _, entries = key.removeprefix(PREFIX).partition(":")
-        if kind in (PADDED, RAGGED):
-            found[entries] = Place(kind, key)
+        if kind not in _MATRICES:
+            yield entries, Place(kind, key)
             continue
         start = 0
         for entry in entries.split(","):
             digest, _, width = entry.partition("*")
-            found[digest] = Place(kind, key, start, int(width))
+            yield digest, Place(kind, key, start, int(width))
             start += int(width)
-    return found
 
 
 def check_holds(features: Mapping[str, Any], columns: Iterable[FeatureColumn]) -> None:

@@ -125,18 +125,24 @@ def numeric_column(
       array([[-1. ],
              [ 0.5]], dtype=float32)
     """
-    checked_shape = _check_shape(shape, key)
+    dimensions = checked_shape(shape, key)
     dtype = _checks.as_dtype(dtype)
     if not (dtype.is_integer or dtype.is_floating):
         raise ValueError(f"dtype must be convertible to float. dtype: {dtype}, key: {key}")
-    default_value = _check_default_value(checked_shape, default_value, dtype, key)
+    default_value = _check_default_value(dimensions, default_value, dtype, key)
     if normalizer_fn is not None and not callable(normalizer_fn):
         raise TypeError(f"normalizer_fn must be a callable. Given: {normalizer_fn}")
     _checks.check_key(key)
-    return NumericColumn(key, checked_shape, default_value, dtype, normalizer_fn)
+    return NumericColumn(key, dimensions, default_value, dtype, normalizer_fn)
 
 
-def _check_shape(shape: Any, key: object) -> tuple[int, ...]:
+def checked_shape(shape: Any, key: object) -> tuple[int, ...]:
+    """Returns a shape of integers; an integer is the length of a vector.
+
+    Raises:
+      TypeError: if a dimension is no integer.
+      ValueError: if a dimension is not positive.
+    """
     dimensions = tuple(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else (shape,)
     for dimension in dimensions:
         if not isinstance(dimension, int):

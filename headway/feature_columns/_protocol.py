@@ -4,8 +4,10 @@ The host part turns the raw features of a whole batch into numbers; the device p
 column belongs to one or more of the kinds below, and each kind adds one verb:
 
 * `FloatColumn.host_floats`: raw features -> float32 `[B, width]`;
-* `CategoricalColumn.host_ids`: raw features -> integer ids, dense or ragged;
-* `DenseColumn.make_variables` and `device_dense`: what the host part made, and variables -> float32 `[B, width]`.
+* `CategoricalColumn.host_ids`: raw features -> integer ids, dense or ragged, with or without weights;
+* `SequenceColumn.host_steps`: raw features -> ids or floats of each step of a sequence;
+* `DenseColumn.make_variables` and `device_dense`: what the host part made, and variables -> float32 `[B, width]`, or
+  `[B, T, width]` for sequences.
 
 A `FloatColumn` needs no verb on the device: its dense tensor is a slice of the matrix that holds all floats.
 """
@@ -21,7 +23,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from headway.feature_columns import _digest
-from headway.feature_columns._values import Ids, Values
+from headway.feature_columns._values import Ids, Steps, Values
 
 
 class Initializer(Protocol):
@@ -67,11 +69,19 @@ class Lookup(Protocol):
     def dense_ids(self) -> tf.Tensor:
         """Returns int64 `[B, n]`, -1 where there is none."""
 
-    def counts(self, num_buckets: int) -> tf.Tensor:
-        """Returns how often each id occurs in a row, float32 `[B, num_buckets]`."""
+    def bag(self) -> Lookup:
+        """Returns the ids of each row without their division into steps."""
 
-    def embed(self, table: tf.Variable, combiner: str, *, max_norm: float | None = None) -> tf.Tensor:
-        """Returns the combined rows of `table` (`[ids, dim]`), float32 `[B, dim]`; zeros for rows without ids."""
+    def counts(self, num_buckets: int) -> tf.Tensor:
+        """Returns how often each id occurs in a row or step, or the sum of its weights, float32 `[…, num_buckets]`."""
+
+    def embed(
+        self, table: tf.Variable, combiner: str, *, max_norm: float | None = None, every_weight: bool = False
+    ) -> tf.Tensor:
+        """Returns the combined rows of `table` (`[ids, dim]`), float32 `[B, dim]` or, for sequences, `[B, T, dim]`.
+
+        Rows and steps without ids get zeros. `every_weight`: "mean" and "sqrtn" count weights of zero and less, too.
+        """
 
 
 class DeviceInputs(Protocol):
@@ -80,8 +90,11 @@ class DeviceInputs(Protocol):
     def floats(self, column: FloatColumn) -> tf.Tensor:
         """Returns the values of a column of floats, float32 `[B, width]`."""
 
-    def lookup(self, column: CategoricalColumn) -> Lookup:
-        """Returns the ids of a categorical column."""
+    def lookup(self, column: IdColumn) -> Lookup:
+        """Returns the ids of a column."""
+
+    def steps(self, column: SequenceColumn) -> tf.Tensor:
+        """Returns the values of a sequence of floats, float32 `[B, T, width]`."""
 
 
 class FeatureColumn(abc.ABC):
@@ -137,7 +150,7 @@ class FeatureColumn(abc.ABC):
 
 
 class DenseColumn(FeatureColumn):
-    """A column that is a float32 tensor `[B, *variable_shape]` in the model."""
+    """A column that is a float32 tensor `[B, *variable_shape]` in the model, or `[B, T, *variable_shape]`."""
 
     @property
     @abc.abstractmethod
@@ -149,6 +162,11 @@ class DenseColumn(FeatureColumn):
         """The number of values per row."""
         return int(self.variable_shape.num_elements())
 
+    @property
+    def sequence(self) -> SequenceColumn | None:
+        """The sequence whose steps the tensor has one value for; None for a tensor without steps."""
+        return None
+
     def make_variables(self, variable: VariableFactory) -> tuple[tf.Variable, ...]:
         """Returns the variables that `device_dense` takes; none by default."""
         del variable
@@ -156,7 +174,7 @@ class DenseColumn(FeatureColumn):
 
     @abc.abstractmethod
     def device_dense(self, inputs: DeviceInputs, *variables: tf.Variable) -> tf.Tensor:
-        """Returns float32 `[B, width]`."""
+        """Returns float32 `[B, width]`, or `[B, T, width]` for a sequence."""
 
 
 class FloatColumn(DenseColumn):
@@ -172,7 +190,7 @@ class FloatColumn(DenseColumn):
         return inputs.floats(self)
 
 
-class CategoricalColumn(FeatureColumn):
+class IdColumn(FeatureColumn):
     """A column of integer ids in `[0, num_buckets)`, any number of them per row."""
 
     @property
@@ -180,6 +198,18 @@ class CategoricalColumn(FeatureColumn):
     def num_buckets(self) -> int:
         """The number of different ids."""
 
+
+class CategoricalColumn(IdColumn):
+    """A column of ids that has no steps."""
+
     @abc.abstractmethod
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the ids of each row; negative ids stand for values that count as absent."""
+
+
+class SequenceColumn(FeatureColumn):
+    """A column of ids or floats for each step of a sequence."""
+
+    @abc.abstractmethod
+    def host_steps(self, inputs: HostInputs) -> Steps:
+        """Returns what each step of each row holds."""

@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from headway.feature_columns import _checks, _layout
-from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, FloatColumn
+from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, FloatColumn, SequenceColumn
 from headway.feature_columns._raw_batch import RawBatch, as_tensor, missing_feature
-from headway.feature_columns._values import DenseRows, Ids
-from headway.feature_columns._vocabulary_list import VocabularyListCategoricalColumn
+from headway.feature_columns._values import DenseRows
+from headway.feature_columns._vocabulary import VocabularyColumn
 
 
 class _Plan:
@@ -24,7 +24,8 @@ class _Plan:
         self.passthrough = passthrough
         self.floats = [part for part in ordered if isinstance(part, FloatColumn)]
         self.categorical = [part for part in ordered if isinstance(part, CategoricalColumn)]
-        self.host = [*self.floats, *self.categorical]
+        self.sequences = [part for part in ordered if isinstance(part, SequenceColumn)]
+        self.host = [*self.floats, *self.categorical, *self.sequences]
 
 
 class ColumnTransform(tf.Module):
@@ -32,10 +33,10 @@ class ColumnTransform(tf.Module):
 
     Call it on a dict of features. It returns a dict of few tensors, ready for the device: one float32 matrix `[B, D]`
     for all numeric columns, one int64 matrix `[B, K]` for all categorical columns with a fixed number of values per
-    row (-1 where there is no value), and a RaggedTensor for each column whose feature came sparse or ragged. Rows do
-    not depend on each other and are axis 0 throughout, so a whole table can be transformed once and its rows gathered
-    later. `dense_tensor`, `linear_logits` and the layers take the result wherever they take features, and transform
-    features that are not transformed yet.
+    row (-1 where there is no value), and a RaggedTensor for each column whose feature came sparse or ragged; weights of
+    ids and the steps of sequences have tensors of their own. Rows do not depend on each other and are axis 0
+    throughout, so a whole table can be transformed once and its rows gathered later. `dense_tensor`, `linear_logits`
+    and the layers take the result wherever they take features, and transform features that are not transformed yet.
 
     It runs eagerly, in `tf.data.Dataset.map`, in a `tf.function` and in an exported model. Transforming twice is
     transforming once.
@@ -120,6 +121,7 @@ class ColumnTransform(tf.Module):
         with tf.name_scope("column_transform"):
             self._add_floats(inputs, transformed)
             self._add_ids(inputs, transformed)
+            self._add_sequences(inputs, transformed)
             for name in self._plan.passthrough:
                 if name not in features:
                     raise ValueError(missing_feature(name, features, "`passthrough`"))
@@ -135,22 +137,42 @@ class ColumnTransform(tf.Module):
 
     def _add_ids(self, inputs: RawBatch, transformed: dict[str, Any]) -> None:
         fixed: list[tuple[CategoricalColumn, int]] = []
-        tensors = []
+        weighted: list[tuple[CategoricalColumn, int]] = []
+        ids_side_by_side, weights_side_by_side = [], []
         rest: dict[str, Any] = {}
         for column in self._plan.categorical:
             ids = inputs.ids(column)
+            weights: Any = None
             if not isinstance(ids.rows, DenseRows):
                 rest[_layout.column_key(_layout.RAGGED, column)] = ids.ragged()
+                weights = ids.ragged_weights()
             elif ids.rows.width is None:
                 rest[_layout.column_key(_layout.PADDED, column)] = ids.rows.matrix(
                     _negative_to_minus_one(ids.dropped())
                 )
+                weights = None if ids.weights is None else ids.rows.matrix(ids.weights)
             else:
                 fixed.append((column, ids.rows.width))
-                tensors.append(_as_columns(ids, ids.rows))
+                ids_side_by_side.append(_as_columns(ids.dropped(), ids.rows))
+                if ids.weights is not None:
+                    weighted.append((column, ids.rows.width))
+                    weights_side_by_side.append(_as_columns(ids.weights, ids.rows))
+            if weights is not None:
+                rest[_layout.column_key(_layout.WEIGHTS_OF, column)] = weights
         if fixed:
-            transformed[_layout.matrix_key(_layout.IDS, fixed)] = _negative_to_minus_one(_side_by_side(tensors))
+            transformed[_layout.matrix_key(_layout.IDS, fixed)] = _negative_to_minus_one(
+                _side_by_side(ids_side_by_side)
+            )
+        if weighted:
+            transformed[_layout.matrix_key(_layout.WEIGHTS, weighted)] = _side_by_side(weights_side_by_side)
         transformed.update(rest)
+
+    def _add_sequences(self, inputs: RawBatch, transformed: dict[str, Any]) -> None:
+        for column in self._plan.sequences:
+            steps = column.host_steps(inputs)
+            transformed[_layout.column_key(_layout.STEPS, column)] = steps.values
+            if steps.lengths is not None:
+                transformed[_layout.column_key(_layout.LENGTHS, column)] = steps.lengths
 
 
 def transformed_features(columns: Iterable[FeatureColumn], features: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,16 +181,15 @@ def transformed_features(columns: Iterable[FeatureColumn], features: Mapping[str
     return transformed
 
 
-def _vocabularies(columns: Iterable[FeatureColumn | str]) -> Iterable[VocabularyListCategoricalColumn]:
+def _vocabularies(columns: Iterable[FeatureColumn | str]) -> Iterable[VocabularyColumn]:
     for column in columns:
-        if isinstance(column, VocabularyListCategoricalColumn):
+        if isinstance(column, VocabularyColumn):
             yield column
         elif isinstance(column, FeatureColumn):
             yield from _vocabularies(column.parents)
 
 
-def _as_columns(ids: Ids, rows: DenseRows) -> tf.Tensor:
-    flat = ids.dropped()
+def _as_columns(flat: tf.Tensor, rows: DenseRows) -> tf.Tensor:
     return flat if rows.single else rows.matrix(flat)
 
 

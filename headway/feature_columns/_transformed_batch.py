@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,84 +10,14 @@ import tensorflow as tf
 
 from headway import _lookups
 from headway.feature_columns import _layout
-from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, FloatColumn, Lookup
-
-
-@dataclasses.dataclass(frozen=True)
-class DenseLookup:
-    """Ids of a fixed number per row.
-
-    Attributes:
-      ids: int64 `[B, n]`, -1 where there is none.
-      safe: the same with an id that exists in place of -1.
-      present: float32 `[B, n]`, 0 where `ids` is -1, else 1.
-    """
-
-    ids: tf.Tensor
-    safe: tf.Tensor
-    present: tf.Tensor
-
-    def dense_ids(self) -> tf.Tensor:
-        """Returns int64 `[B, n]`."""
-        return self.ids
-
-    def counts(self, num_buckets: int) -> tf.Tensor:
-        """Returns float32 `[B, num_buckets]`."""
-        one_hot = tf.one_hot(self.ids, num_buckets)
-        return tf.squeeze(one_hot, 1) if self.ids.shape[1] == 1 else tf.reduce_sum(one_hot, 1)
-
-    def embed(self, table: tf.Variable, combiner: str, *, max_norm: float | None = None) -> tf.Tensor:
-        """Returns float32 `[B, dim]`."""
-        # The variable itself is looked up, not its value: the table is not copied and the gradient stays sparse.
-        vectors = tf.nn.embedding_lookup(table, self.safe, max_norm=max_norm)
-        if self.ids.shape[1] == 1:
-            return tf.squeeze(vectors, 1) * self.present
-        return tf.reduce_sum(vectors * tf.expand_dims(coefficients(self.present, combiner, 1), 2), 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class RaggedLookup:
-    """Ids of any number per row: RaggedTensor int64 `[B, (n)]` without -1."""
-
-    ids: tf.RaggedTensor
-
-    def dense_ids(self) -> tf.Tensor:
-        """Returns int64 `[B, longest row]`, padded with -1."""
-        return self.ids.to_tensor(default_value=-1)
-
-    def counts(self, num_buckets: int) -> tf.Tensor:
-        """Returns float32 `[B, num_buckets]`."""
-        return tf.reduce_sum(tf.one_hot(self.dense_ids(), num_buckets), 1)
-
-    def embed(self, table: tf.Variable, combiner: str, *, max_norm: float | None = None) -> tf.Tensor:
-        """Returns float32 `[B, dim]`."""
-        vectors = tf.nn.embedding_lookup(table, self.ids.flat_values, max_norm=max_norm)
-        total = tf.math.unsorted_segment_sum(vectors, self.ids.value_rowids(), self.ids.nrows())
-        if combiner == "sum":
-            return total
-        return tf.math.divide_no_nan(
-            total, _divisor(tf.cast(self.ids.row_lengths(), tf.float32), combiner)[:, tf.newaxis]
-        )
-
-
-def coefficients(present: tf.Tensor, combiner: str, axis: int) -> tf.Tensor:
-    """Returns the weight of each id in its row's combination, float32 like `present`, whose `axis` counts the ids."""
-    if combiner == "sum" or present.shape[axis] == 1:
-        return present
-    return tf.math.divide_no_nan(present, _divisor(tf.reduce_sum(present, axis, keepdims=True), combiner))
-
-
-def _divisor(count: tf.Tensor, combiner: str) -> tf.Tensor:
-    return count if combiner == "mean" else tf.sqrt(count)
-
-
-def with_existing_ids(ids: tf.Tensor, axis: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns `ids` without -1, and float32 zeros and ones that say where they were; `axis` counts the rows."""
-    present = ids >= 0
-    # In place of -1 stands an id that occurs in the batch anyway, not 0: an optimizer that changes each row it is
-    # given a gradient for, be it zero, would else change the row of an id that does not occur.
-    substitute = tf.maximum(tf.reduce_max(ids, axis, keepdims=True), 0)
-    return tf.where(present, ids, substitute), tf.cast(present, tf.float32)
+from headway.feature_columns._id_lookups import (
+    DenseLookup,
+    RaggedLookup,
+    SequenceLookup,
+    coefficients,
+    with_existing_ids,
+)
+from headway.feature_columns._protocol import FeatureColumn, FloatColumn, IdColumn, Lookup, SequenceColumn
 
 
 class TransformedBatch:
@@ -107,6 +36,7 @@ class TransformedBatch:
         _layout.check_holds(transformed, host.values())
         self._transformed = transformed
         self._places = {digest: place for digest, place in _layout.places(transformed).items() if digest in host}
+        self._weights = _layout.places_of_weights(transformed)
         self._fixed = [digest for digest, place in self._places.items() if place.kind == _layout.IDS]
         self._lookups: dict[str, Lookup] = {}
 
@@ -129,20 +59,45 @@ class TransformedBatch:
         matrix = self._transformed[key]
         return matrix if (start, stop) == (0, matrix.shape[1]) else matrix[:, start:stop]
 
-    def lookup(self, column: CategoricalColumn) -> Lookup:
+    def steps(self, column: SequenceColumn) -> tf.Tensor:
+        """Returns float32 `[B, T, width]`, with zeros behind the end of a ragged row."""
+        values = self._transformed[self._places[column.digest].key]
+        return values.to_tensor() if isinstance(values, tf.RaggedTensor) else values
+
+    def lengths(self, column: SequenceColumn) -> tf.Tensor:
+        """Returns the number of steps of each row, int64 `[B]`."""
+        values = self._transformed[self._places[column.digest].key]
+        if isinstance(values, tf.RaggedTensor):
+            return tf.cast(values.row_lengths(), tf.int64)
+        return self._transformed[_layout.column_key(_layout.LENGTHS, column)]
+
+    def same_lengths(self, columns: Sequence[SequenceColumn]) -> tf.Tensor:
+        """Returns the number of steps of each row, int64 `[B]`, which must be the same for all columns."""
+        lengths = self.lengths(columns[0])
+        checks = []
+        for column in columns[1:]:
+            other = self.lengths(column)
+            # The first word tells an estimator that the message is for the user.
+            message = f"headway: Sequences {columns[0].name} and {column.name} differ in the number of steps of a row: "
+            checks.append(tf.debugging.Assert(tf.reduce_all(tf.equal(lengths, other)), [message, lengths, other]))
+        # In eager mode the checks have run and there is nothing to wait for.
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            return tf.identity(lengths)
+
+    def lookup(self, column: IdColumn) -> Lookup:
         """Returns the ids of `column`."""
         if column.digest not in self._lookups:
             self._lookups[column.digest] = self._make_lookup(column)
         return self._lookups[column.digest]
 
-    def linear_sum(self, tables: Sequence[tuple[CategoricalColumn, tf.Variable]], combiner: str) -> tf.Tensor:
+    def linear_sum(self, tables: Sequence[tuple[IdColumn, tf.Variable]], combiner: str) -> tf.Tensor:
         """Returns the sum over columns of their combined weights (`[ids, units]` each), float32 `[B, units]`."""
         sums, fixed = [], []
         for column, table in tables:
-            if self._places[column.digest].kind == _layout.IDS:
+            if self._places[column.digest].kind == _layout.IDS and column.digest not in self._weights:
                 fixed.append((column.digest, table))
             else:
-                sums.append(self.lookup(column).embed(table, combiner))
+                sums.append(self.lookup(column).bag().embed(table, combiner))
         if fixed:
             sums.append(self._sum_of_fixed(fixed, combiner))
         return tf.add_n(sums) if len(sums) > 1 else sums[0]
@@ -159,14 +114,24 @@ class TransformedBatch:
             present = tf.concat([coefficients(present, combiner, 0) for *_, present in own], 0)
         return tf.reduce_sum(vectors * tf.expand_dims(present, 2), 0)
 
-    def _make_lookup(self, column: CategoricalColumn) -> Lookup:
+
+    def _make_lookup(self, column: IdColumn) -> Lookup:
         place = self._places[column.digest]
-        if place.kind == _layout.RAGGED:
-            return RaggedLookup(self._transformed[place.key])
-        if place.kind == _layout.PADDED:
-            ids = self._transformed[place.key]
-            return DenseLookup(ids, *with_existing_ids(ids))
-        return self._fixed_lookups[column.digest]
+        if place.kind == _layout.IDS:
+            return self._fixed_lookups[column.digest]
+        ids = self._transformed[place.key]
+        if place.kind == _layout.STEPS:
+            return SequenceLookup(ids)
+        weights = self._weights_of(column.digest)
+        return RaggedLookup(ids, weights) if place.kind == _layout.RAGGED else DenseLookup.of(ids, weights)
+
+    def _weights_of(self, digest: str) -> Any:
+        """Returns the weights of a column's ids in the form of these; None if they have none."""
+        place = self._weights.get(digest)
+        if place is None:
+            return None
+        weights = self._transformed[place.key]
+        return weights if place.kind == _layout.WEIGHTS_OF else weights[:, place.start : place.start + place.width]
 
     @functools.cached_property
     def _matrices(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -186,8 +151,10 @@ class TransformedBatch:
 
     @functools.cached_property
     def _fixed_lookups(self) -> dict[str, DenseLookup]:
-        parts = zip(self._fixed, *self._parts, strict=True)
-        return {digest: DenseLookup(*map(_rows_first, tensors)) for digest, *tensors in parts}
+        return {
+            digest: DenseLookup(*map(_rows_first, tensors), self._weights_of(digest))
+            for digest, *tensors in zip(self._fixed, *self._parts, strict=True)
+        }
 
 
 def _rows_first(matrix: tf.Tensor) -> tf.Tensor:

@@ -122,11 +122,13 @@ class Ids:
       missing: bool `[N]`, True where a dense input had no value there; None where no value can be missing. An id that
         is negative though it is not missing stands for a value that the column drops (out of vocabulary): a cross
         still sees it.
+      weights: float32 `[N]`, or None.
     """
 
     flat: tf.Tensor
     rows: DenseRows | RaggedRows
     missing: tf.Tensor | None = None
+    weights: tf.Tensor | None = None
 
     def dropped(self) -> tf.Tensor:
         """Returns `flat` with -1 wherever nothing counts."""
@@ -134,8 +136,14 @@ class Ids:
 
     def ragged(self) -> tf.RaggedTensor:
         """Returns the ids that count, int64 `[B, (n)]`."""
-        flat = self.dropped()
-        keep = flat >= 0
+        return self._where_ids_count(self.dropped())
+
+    def ragged_weights(self) -> tf.RaggedTensor | None:
+        """Returns the weights of the ids that count, float32 `[B, (n)]`."""
+        return None if self.weights is None else self._where_ids_count(self.weights)
+
+    def _where_ids_count(self, flat: tf.Tensor) -> tf.RaggedTensor:
+        keep = self.dropped() >= 0
         return ragged(tf.boolean_mask(flat, keep), tf.boolean_mask(self.rows.row_ids(), keep), self.rows.num_rows)
 
     def present(self) -> tf.RaggedTensor:
@@ -145,6 +153,20 @@ class Ids:
             keep = tf.logical_not(self.missing)
             flat, row_ids = tf.boolean_mask(flat, keep), tf.boolean_mask(row_ids, keep)
         return ragged(flat, row_ids, self.rows.num_rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """What a sequence column holds at each step.
+
+    Attributes:
+      values: ids, int64 with -1 where nothing counts, `[B, T]` or `[B, T, n]`, or floats `[B, T, width]`; or a
+        RaggedTensor of the same whose second dimension, the steps, has the length of each row.
+      lengths: number of steps of each row, int64 `[B]`; None where `values` is ragged and shows it.
+    """
+
+    values: tf.Tensor | tf.RaggedTensor
+    lengths: tf.Tensor | None
 
 
 def ragged(flat: tf.Tensor, row_ids: tf.Tensor, num_rows: tf.Tensor) -> tf.RaggedTensor:

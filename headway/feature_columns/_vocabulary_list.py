@@ -9,21 +9,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from headway.feature_columns import _checks, _tables
-from headway.feature_columns._hash_bucket import hash_buckets
-from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
-from headway.feature_columns._values import Ids
+from headway.feature_columns import _checks
+from headway.feature_columns._vocabulary import VocabularyColumn, check_out_of_vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
-class VocabularyListCategoricalColumn(CategoricalColumn):
+class VocabularyListCategoricalColumn(VocabularyColumn):
     """What `categorical_column_with_vocabulary_list` returns."""
 
-    key: str
     vocabulary_list: tuple[Any, ...]
-    dtype: tf.DType
-    default_value: int
-    num_oov_buckets: int
 
     def __repr__(self) -> str:
         # Errors show columns, and a vocabulary may hold millions of entries.
@@ -35,39 +29,9 @@ class VocabularyListCategoricalColumn(CategoricalColumn):
         )
 
     @property
-    def name(self) -> str:
-        """The feature's name."""
-        return self.key
-
-    @property
-    def parse_example_spec(self) -> dict[str, Any]:
-        """A `VarLenFeature`."""
-        return {self.key: tf.io.VarLenFeature(self.dtype)}
-
-    @property
-    def parents(self) -> list[FeatureColumn | str]:
-        """The raw feature."""
-        return [self.key]
-
-    @property
-    def num_buckets(self) -> int:
-        """Entries of the vocabulary plus out-of-vocabulary buckets."""
-        return len(self.vocabulary_list) + self.num_oov_buckets
-
-    def table(self) -> tf.lookup.StaticHashTable:
-        """Returns the lookup table, shared by all columns that have this vocabulary."""
-        default_value = -1 if self.num_oov_buckets else self.default_value
-        return _tables.vocabulary_table(self.vocabulary_list, self.dtype, default_value)
-
-    def host_ids(self, inputs: HostInputs) -> Ids:
-        """Returns the position of each value in the vocabulary."""
-        values = inputs.values(self.key, column=self.name)
-        _checks.check_compatible(values, self.dtype)
-        ids = self.table().lookup(values.fingerprints if self.dtype == tf.string else values.flat)
-        if self.num_oov_buckets:
-            buckets = hash_buckets(values.fingerprints, self.num_oov_buckets)
-            ids = tf.where(ids < 0, buckets + len(self.vocabulary_list), ids)
-        return Ids(ids, values.rows, values.missing)
+    def entries(self) -> tuple[Any, ...]:
+        """`vocabulary_list`."""
+        return self.vocabulary_list
 
 
 def categorical_column_with_vocabulary_list(
@@ -108,14 +72,7 @@ def categorical_column_with_vocabulary_list(
     given: Any = vocabulary_list
     vocabulary = tuple(given) if given is not None else ()
     vocabulary_dtype = _check_vocabulary(vocabulary, key)
-    if num_oov_buckets:
-        if default_value != -1:
-            raise ValueError(
-                f"Can't specify both num_oov_buckets and default_value in {key}. "
-                f"Received: num_oov_buckets={num_oov_buckets}, default_value={default_value}"
-            )
-        if num_oov_buckets < 0:
-            raise ValueError(f"Invalid num_oov_buckets {num_oov_buckets} in {key}. It must not be negative.")
+    check_out_of_vocabulary(key, num_oov_buckets, default_value, default_is_given=default_value != -1)
     dtype = vocabulary_dtype if dtype is None else _checks.as_dtype(dtype)
     _checks.check_string_or_int(dtype, f"column_name: {key}")
     if dtype.is_integer != vocabulary_dtype.is_integer:
@@ -123,7 +80,7 @@ def categorical_column_with_vocabulary_list(
     _checks.check_key(key)
     # Python's own types, so that equal vocabularies are one however they were given, and cheap to hash.
     plain = tuple(item.item() if isinstance(item, np.generic) else item for item in vocabulary)
-    return VocabularyListCategoricalColumn(key, plain, dtype, default_value, num_oov_buckets)
+    return VocabularyListCategoricalColumn(key, dtype, default_value, num_oov_buckets, plain)
 
 
 def _check_vocabulary(vocabulary: tuple[Any, ...], key: object) -> tf.DType:
