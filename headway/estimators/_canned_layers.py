@@ -20,24 +20,36 @@ class Variables:
 
     Args:
       prefix: what the full names begin with, such as "dnn".
+      shared: the variables of the model that belong to none of its parts, by name; those asked for are added.
 
     Attributes:
-      trainable: the trainable variables so far, in the order in which they were asked for.
+      trainable: the trainable variables so far, in the order in which they were asked for. A shared one belongs to the
+        part that asks for it first.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, shared: dict[str, tf.Variable] | None = None) -> None:
         self.trainable: list[tf.Variable] = []
         self._prefix = prefix
+        self._shared = {} if shared is None else shared
 
-    def under(self, prefix: str) -> Callable[..., tf.Variable]:
+    def under(self, prefix: str) -> Variables:
         """Returns a variable factory whose names begin with `prefix` as well."""
+        inner = Variables(f"{self._prefix}/{prefix}", self._shared)
+        inner.trainable = self.trainable
+        return inner
 
-        def variable(
-            name: str, shape: tuple[int, ...], initializer: Any, dtype: tf.DType = tf.float32, trainable: bool = True
-        ) -> tf.Variable:
-            return self(f"{prefix}/{name}", shape, initializer, dtype, trainable)
-
-        return variable
+    def shared(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any,
+        dtype: tf.DType = tf.float32,
+        trainable: bool = True,
+    ) -> tf.Variable:
+        """Returns the variable of that full name, which all parts of the model have in common."""
+        if name not in self._shared:
+            self._shared[name] = self._make(name, shape, initializer, dtype, trainable)
+        return self._shared[name]
 
     def __call__(
         self,
@@ -48,9 +60,14 @@ class Variables:
         trainable: bool = True,
     ) -> tf.Variable:
         """Returns the variable of that name: a new one, or the one that the estimator keeps under the name."""
+        return self._make(f"{self._prefix}/{name}", shape, initializer, dtype, trainable)
+
+    def _make(
+        self, name: str, shape: tuple[int, ...], initializer: Any, dtype: tf.DType, trainable: bool
+    ) -> tf.Variable:
         variable = tf.Variable(
             lambda: initializer(shape, dtype),
-            name=f"{self._prefix}/{name}",
+            name=name,
             shape=shape,
             dtype=dtype,
             trainable=trainable,

@@ -40,10 +40,16 @@ class DeepPart:
     optimizer: OptimizerMaker
 
     def logits(
-        self, features: Mapping[str, Any], units: int, *, training: bool, seed: int | None
+        self,
+        features: Mapping[str, Any],
+        units: int,
+        shared: dict[str, tf.Variable],
+        *,
+        training: bool,
+        seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
-        """Returns float `[B, units]` and the trainable variables."""
-        variables = Variables("dnn")
+        """Returns float `[B, units]` and the trainable variables; `shared` as in `Variables`."""
+        variables = Variables("dnn", shared)
         net = fc.dense_tensor(self.columns, features, variables.under("input_from_feature_columns/input_layer"))
         for i, width in enumerate(self.hidden_units):
             scope = f"hiddenlayer_{i}"
@@ -66,9 +72,11 @@ class LinearPart:
     sparse_combiner: str
     optimizer: OptimizerMaker
 
-    def logits(self, features: Mapping[str, Any], units: int) -> tuple[tf.Tensor, list[tf.Variable]]:
-        """Returns float32 `[B, units]` and the trainable variables."""
-        variables = Variables("linear")
+    def logits(
+        self, features: Mapping[str, Any], units: int, shared: dict[str, tf.Variable]
+    ) -> tuple[tf.Tensor, list[tf.Variable]]:
+        """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
+        variables = Variables("linear", shared)
         variable = variables.under("linear_model")
         logits = fc.linear_logits(self.columns, features, units, variable, self.sparse_combiner)
         *weights, bias = variables.trainable
@@ -223,12 +231,13 @@ class CannedEstimator(Estimator):
         units, training = self._head.logits_dimension, mode == ModeKeys.TRAIN
         logits: list[tf.Tensor] = []
         trained: list[tuple[OptimizerMaker, list[tf.Variable]]] = []
+        shared: dict[str, tf.Variable] = {}
         if self._deep is not None:
-            part, variables = self._deep.logits(features, units, training=training, seed=config.tf_random_seed)
+            part, variables = self._deep.logits(features, units, shared, training=training, seed=config.tf_random_seed)
             logits.append(tf.cast(part, tf.float32))
             trained.append((self._deep.optimizer, variables))
         if self._linear is not None:
-            part, variables = self._linear.logits(features, units)
+            part, variables = self._linear.logits(features, units, shared)
             if self._summarizes_linear_logits:
                 layers.summarize_layer(part, "linear")
             logits.append(part)

@@ -76,8 +76,9 @@ class WeightedCategoricalColumn(CategoricalColumn):
                 f"{self.categorical_column.name!r}. Received: {width} weights and {rows.width} values per row."
             )
         flat = tf.cast(tf.reshape(weights, [-1]), tf.float32)
-        same = tf.equal(tf.size(flat), tf.size(ids.flat))
-        return dataclasses.replace(ids, weights=self._checked(flat, same))
+        if not rows.width or width is None:
+            flat = self._checked(flat, tf.equal(tf.size(flat), tf.size(ids.flat)))
+        return dataclasses.replace(ids, weights=flat)
 
     def _by_order(self, ids: Ids, weights: Any) -> Ids:
         """Pairs the values of each row that are not missing with the row's weights, in the order of both."""
