@@ -114,7 +114,6 @@ class TransformedBatch:
             present = tf.concat([coefficients(present, combiner, 0) for *_, present in own], 0)
         return tf.reduce_sum(vectors * tf.expand_dims(present, 2), 0)
 
-
     def _make_lookup(self, column: IdColumn) -> Lookup:
         place = self._places[column.digest]
         if place.kind == _layout.IDS:
@@ -152,8 +151,8 @@ class TransformedBatch:
     @functools.cached_property
     def _fixed_lookups(self) -> dict[str, DenseLookup]:
         return {
-            digest: DenseLookup(*map(_rows_first, tensors), self._weights_of(digest))
-            for digest, *tensors in zip(self._fixed, *self._parts, strict=True)
+            digest: DenseLookup(_rows_first(ids), _rows_first(safe), _rows_first(present), self._weights_of(digest))
+            for digest, ids, safe, present in zip(self._fixed, *self._parts, strict=True)
         }
 
 

@@ -1,4 +1,4 @@
-"""Vocabulary files, weights, shared embeddings and sequences give what tf.estimator gave: golden/feature_columns/more.npz.
+"""Vocabulary files, weights, shared embeddings and sequences give what tf.estimator gave: more.npz of the golden values.
 
 What comes of columns of headway is compared, and what comes of the columns of tf.feature_column itself.
 """

@@ -9,7 +9,7 @@ import numpy as np
 NORMALIZERS = {"scale": lambda x: (x - 3) * 2, "halve": lambda x: x / 2}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def vocabulary_file(lines):
     """Writes a file of the given lines and returns its path."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8", delete=False) as file:
@@ -20,8 +20,8 @@ def vocabulary_file(lines):
 def build(module, spec):
     """Makes the column(s) that `spec` describes with the functions of `module` (tf.feature_column or its like).
 
-    A column is `{"make": function name, argument: value, ...}`; its arguments may be columns again. A vocabulary file is
-    given as the list of its lines.
+    A column is `{"make": function name, argument: value, ...}`; its arguments may be columns again. A vocabulary file
+    is given as the list of its lines.
     """
     import tensorflow as tf
 
