@@ -17,7 +17,7 @@ from headway.feature_columns import _checks
 from headway.feature_columns._vocabulary import VocabularyColumn, check_out_of_vocabulary
 
 _FORMATS = (None, "text", "tfrecord_gzip")
-_INTEGER = re.compile(rb"\s*[+-]?[0-9]+\s*")
+_INTEGER = re.compile(rb"\s*-?[0-9]+\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +81,9 @@ def categorical_column_with_vocabulary_file(
       A categorical column named `key` with `vocabulary_size + num_oov_buckets` buckets.
 
     Raises:
-      ValueError: if the file does not exist, is empty, has fewer entries than `vocabulary_size`, repeats one, or has
-        one that is no integer though `dtype` is; if `file_format` is unknown; if `num_oov_buckets` is negative or given
-        with a `default_value`; if `dtype` is neither string nor integer, or `key` is no string.
+      ValueError: if the file does not exist, is empty or has an empty line, has fewer entries than `vocabulary_size`,
+        repeats one, or has one that is no integer though `dtype` is; if `file_format` is unknown; if `num_oov_buckets`
+        is negative or given with a `default_value`; if `dtype` is neither string nor integer, or `key` is no string.
 
     Example:
       >>> import pathlib, tempfile
@@ -137,6 +137,8 @@ def _read(path: str, state: Any, file_format: str, size: int | None, integers: b
             "them all."
         )
     lines = lines[:size]
+    if file_format == "text" and b"" in lines:
+        raise ValueError(f"Line {lines.index(b'') + 1} is empty. Each line must hold an entry; leave empty ones out.")
     entries = tuple(_as_integer(line, number) for number, line in enumerate(lines)) if integers else lines
     if len(set(entries)) != len(entries):
         seen: set[Any] = set()
@@ -148,10 +150,9 @@ def _read(path: str, state: Any, file_format: str, size: int | None, integers: b
 
 def _lines(path: str) -> tuple[bytes, ...]:
     with tf.io.gfile.GFile(path, "rb") as file:
-        # TensorFlow's own reader of vocabularies leaves carriage returns out wherever they stand.
-        text = file.read().replace(b"\r", b"")
-    lines = text.split(b"\n")
-    return tuple(lines if lines[-1] else lines[:-1])
+        lines = file.read().split(b"\n")
+    # As TensorFlow's own reader of vocabularies: one carriage return belongs to the end of a line.
+    return tuple(line.removesuffix(b"\r") for line in (lines if lines[-1] else lines[:-1]))
 
 
 def _records(path: str) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""Vocabulary files, weights, shared embeddings and sequences give what tf.estimator gave: more.npz of the golden values.
+"""Vocabulary files, weights, shared embeddings and sequences give what tf.estimator gave: golden values in more.npz.
 
 What comes of columns of headway is compared, and what comes of the columns of tf.feature_column itself.
 """

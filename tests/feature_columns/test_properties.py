@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import pathlib
 import pickle
+import re
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +15,16 @@ import pytest
 import tensorflow as tf
 
 from headway import feature_columns as fc
+from headway.feature_columns import _protocol
 
 Made = dict[str, Any]
 
 WORDS = ["red", "blue", "", "pink", "red", "green"]
 NUMBERS = [0.5, -3.0, 18.0, float("nan"), 70.0, 2.0]
 IDS = [0, 4, -1, 2, 2, 1]
+NUMBERS_WITH_ZERO = [0.5, -3.0, float("nan"), 1.0, 0.0, 2.0]
+COLORS = pathlib.Path(tempfile.mkdtemp(), "colors.txt")
+COLORS.write_text("red\ngreen\nblue\n")
 
 
 def vocabulary(key: str = "word", **options: Any) -> Any:
@@ -27,6 +33,18 @@ def vocabulary(key: str = "word", **options: Any) -> Any:
 
 def buckets() -> Any:
     return fc.bucketized_column(fc.numeric_column("number"), [0.0, 18.0, 65.0])
+
+
+def vocabulary_file(key: str = "word", **options: Any) -> Any:
+    return fc.categorical_column_with_vocabulary_file(key, COLORS, **options)
+
+
+def weighted(key: str) -> Any:
+    return fc.weighted_categorical_column(vocabulary(key), f"{key}_weight")
+
+
+def sequence_of_words(key: str) -> Any:
+    return fc.sequence_categorical_column_with_vocabulary_list(key, ["red", "green", "blue"], num_oov_buckets=1)
 
 
 def sparse_words() -> tf.SparseTensor:
@@ -39,6 +57,10 @@ def ragged_words() -> tf.RaggedTensor:
 
 def scaled(x: tf.Tensor) -> tf.Tensor:
     return (x - 3.0) * 2.0
+
+
+def halved(x: Any) -> Any:
+    return x / 2.0
 
 
 def plus(k: float) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -111,6 +133,84 @@ TABLE: dict[str, tuple[str, Callable[[], list[Any]], Made]] = {
         lambda: [fc.crossed_column([vocabulary(), "second"], 100)],
         {"word": ragged_words(), "second": [WORDS[:2]] * 6},
     ),
+    "vocabulary_file": (
+        "categorical_column_with_vocabulary_file",
+        lambda: [vocabulary_file(num_oov_buckets=1), fc.embedding_column(vocabulary_file("second"), 2)],
+        {"word": WORDS, "second": sparse_words()},
+    ),
+    "weighted": (
+        "weighted_categorical_column",
+        lambda: [
+            weighted("word"),
+            fc.embedding_column(weighted("word"), 2),
+            fc.indicator_column(weighted("second")),
+            fc.embedding_column(weighted("second"), 2, combiner="sqrtn"),
+        ],
+        {
+            "word": WORDS,
+            "word_weight": NUMBERS_WITH_ZERO,
+            "second": [WORDS[:3]] * 6,
+            "second_weight": [[1.0, 0.0, 2.0]] * 6,
+        },
+    ),
+    "weighted_ragged": (
+        "weighted_categorical_column",
+        lambda: [weighted("word"), fc.embedding_column(weighted("second"), 2)],
+        {
+            "word": ragged_words(),
+            "word_weight": tf.ragged.map_flat_values(
+                lambda x: tf.cast(tf.strings.length(x), tf.float32), ragged_words()
+            ),
+            "second": sparse_words(),
+            "second_weight": tf.SparseTensor(sparse_words().indices, [0.0, -1.0, 2.0, 0.5], [6, 3]),
+        },
+    ),
+    "shared": (
+        "shared_embeddings",
+        lambda: fc.shared_embeddings([vocabulary(), vocabulary("second")], 2),
+        {"word": WORDS, "second": sparse_words()},
+    ),
+    "shared_of_tensorflow_1": (
+        "shared_embedding_columns",
+        lambda: fc.shared_embedding_columns([vocabulary(), vocabulary("second")], 2, combiner="sum"),
+        {"word": WORDS, "second": ragged_words()},
+    ),
+    "sequence_identity": (
+        "sequence_categorical_column_with_identity",
+        lambda: [fc.embedding_column(fc.sequence_categorical_column_with_identity("id", 5), 2)],
+        {"id": [IDS] * 6},
+    ),
+    "sequence_hash": (
+        "sequence_categorical_column_with_hash_bucket",
+        lambda: [fc.indicator_column(fc.sequence_categorical_column_with_hash_bucket("word", 7))],
+        {"word": ragged_words()},
+    ),
+    "sequence_vocabulary": (
+        "sequence_categorical_column_with_vocabulary_list",
+        lambda: fc.shared_embeddings([sequence_of_words("word"), sequence_of_words("second")], 2),
+        {"word": sparse_words(), "second": sparse_words()},
+    ),
+    "sequence_vocabulary_file": (
+        "sequence_categorical_column_with_vocabulary_file",
+        lambda: [fc.embedding_column(fc.sequence_categorical_column_with_vocabulary_file("word", COLORS), 3)],
+        {"word": [[WORDS[:2], WORDS[2:4]]] * 6},
+    ),
+    "sequence_in_a_linear_model": (
+        "sequence_categorical_column_with_vocabulary_list",
+        lambda: [sequence_of_words("word"), sequence_of_words("second"), vocabulary("third")],
+        {"word": ragged_words(), "second": sparse_words(), "third": WORDS},
+    ),
+    "sequence_numeric": (
+        "sequence_numeric_column",
+        lambda: [
+            fc.sequence_numeric_column("load", default_value=-1.0),
+            fc.sequence_numeric_column("pair", shape=2, normalizer_fn=halved),
+        ],
+        {
+            "load": tf.SparseTensor([[0, 0], [0, 2], [2, 1], [5, 0]], [1.0, 2.0, 3.0, 4.0], [6, 3]),
+            "pair": tf.ragged.constant([[1.0] * 6, [], [2.0] * 4, [], [], [3.0, 4.0]]),
+        },
+    ),
 }
 EVERY = pytest.mark.parametrize("row", TABLE)
 
@@ -134,6 +234,14 @@ class Variables:
                 self.made[name] = tf.Variable(value_of(shape), dtype=dtype)
             self.trainable[name] = trainable
         return self.made[name]
+
+
+def outputs(columns: list[Any], features: Made, units: int, variables: Variables) -> tf.Tensor:
+    """What a linear model makes of the columns, or of sequences `sequence_tensor`, with the lengths as last step."""
+    if not isinstance(columns[0], _protocol.DenseColumn) or columns[0].sequence is None:
+        return fc.linear_logits(columns, features, units, variables)
+    steps, lengths = fc.sequence_tensor(columns, features, variables)
+    return tf.concat([steps, tf.ones_like(steps[:, :1]) * tf.cast(lengths, tf.float32)[:, None, None]], 1)
 
 
 def tensors(features: Made) -> Made:
@@ -192,7 +300,9 @@ def test_empty_batch(row: str) -> None:
         key: tf.sparse.slice(value, [0, 0], [0, 3]) if isinstance(value, tf.SparseTensor) else value[:0]
         for key, value in tensors(features).items()
     }
-    assert fc.linear_logits(columns, empty, 2, Variables()).shape == (0, 2)
+    result = outputs(columns, empty, 2, Variables())
+    assert result.shape[0] == 0
+    assert result.shape.rank == 3 or result.shape == (0, 2)
 
 
 @EVERY
@@ -201,11 +311,12 @@ def test_device_part_takes_raw_and_transformed_features(row: str) -> None:
     columns = make()
     variables = Variables()
     raw = tensors(features)
-    expected = fc.linear_logits(columns, raw, 3, variables).numpy()
-    assert expected.shape == (6, 3)
+    expected = outputs(columns, raw, 3, variables).numpy()
+    assert len(expected) == 6
+    assert np.nanmax(expected) > np.nanmin(expected)
     transformed = fc.ColumnTransform([*columns, fc.numeric_column("other")])({**raw, "other": [0.0] * 6})
-    np.testing.assert_allclose(fc.linear_logits(columns, transformed, 3, variables), expected, rtol=1e-6)
-    compiled = tf.function(lambda x: fc.linear_logits(columns, x, 3, variables))
+    np.testing.assert_allclose(outputs(columns, transformed, 3, variables), expected, rtol=1e-6)
+    compiled = tf.function(lambda x: outputs(columns, x, 3, variables))
     np.testing.assert_allclose(compiled(raw), expected, rtol=1e-6)
     np.testing.assert_allclose(compiled(transformed), expected, rtol=1e-6)
 
@@ -239,7 +350,7 @@ def test_columns_are_values(row: str) -> None:
 
 def test_every_public_constructor_has_a_row() -> None:
     constructors = {
-        name for name in fc.__all__ if name.endswith("_column") or name.startswith("categorical_column_with_")
+        name for name in fc.__all__ if re.search("_columns?$|categorical_column_with_|shared_embeddings", name)
     }
     assert constructors == {constructor for constructor, _, _ in TABLE.values()}
 
