@@ -50,9 +50,11 @@ _HOMES = {
     "StopAtStepHook": "headway.estimators",
     "SummarySaverHook": "headway.estimators",
     "WarmStartSettings": "headway.estimators",
+    "classifier_parse_example_spec": "headway.estimators",
     "every_n_secs": "headway.estimators",
     "every_n_steps": "headway.estimators",
     "minimize": "headway.estimators",
+    "regressor_parse_example_spec": "headway.estimators",
 }
 
 if TYPE_CHECKING:
@@ -87,9 +89,11 @@ if TYPE_CHECKING:
     from headway.estimators import StopAtStepHook as StopAtStepHook
     from headway.estimators import SummarySaverHook as SummarySaverHook
     from headway.estimators import WarmStartSettings as WarmStartSettings
+    from headway.estimators import classifier_parse_example_spec as classifier_parse_example_spec
     from headway.estimators import every_n_secs as every_n_secs
     from headway.estimators import every_n_steps as every_n_steps
     from headway.estimators import minimize as minimize
+    from headway.estimators import regressor_parse_example_spec as regressor_parse_example_spec
 
 __all__ = [*sorted(_HOMES), "__version__"]
 

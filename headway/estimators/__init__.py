@@ -33,6 +33,8 @@ from headway.estimators._hooks import every_n_secs as every_n_secs
 from headway.estimators._hooks import every_n_steps as every_n_steps
 from headway.estimators._run_config import RunConfig as RunConfig
 from headway.estimators._warm_start import WarmStartSettings as WarmStartSettings
+from headway.feature_columns._parsing import classifier_parse_example_spec as classifier_parse_example_spec
+from headway.feature_columns._parsing import regressor_parse_example_spec as regressor_parse_example_spec
 
 __all__ = [
     "CheckpointSaverHook",
@@ -62,7 +64,9 @@ __all__ = [
     "StopAtStepHook",
     "SummarySaverHook",
     "WarmStartSettings",
+    "classifier_parse_example_spec",
     "every_n_secs",
     "every_n_steps",
     "minimize",
+    "regressor_parse_example_spec",
 ]

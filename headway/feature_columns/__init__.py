@@ -26,9 +26,7 @@ from headway.feature_columns._layers import LinearModel as LinearModel
 from headway.feature_columns._layers import SequenceFeatures as SequenceFeatures
 from headway.feature_columns._layout import is_transformed as is_transformed
 from headway.feature_columns._numeric import numeric_column as numeric_column
-from headway.feature_columns._parsing import classifier_parse_example_spec as classifier_parse_example_spec
 from headway.feature_columns._parsing import make_parse_example_spec as make_parse_example_spec
-from headway.feature_columns._parsing import regressor_parse_example_spec as regressor_parse_example_spec
 from headway.feature_columns._protocol import FeatureColumn as FeatureColumn
 from headway.feature_columns._sequence_categorical import (
     sequence_categorical_column_with_hash_bucket as sequence_categorical_column_with_hash_bucket,
@@ -66,7 +64,6 @@ __all__ = [
     "categorical_column_with_identity",
     "categorical_column_with_vocabulary_file",
     "categorical_column_with_vocabulary_list",
-    "classifier_parse_example_spec",
     "crossed_column",
     "dense_tensor",
     "embedding_column",
@@ -76,7 +73,6 @@ __all__ = [
     "lookup_tables",
     "make_parse_example_spec",
     "numeric_column",
-    "regressor_parse_example_spec",
     "sequence_categorical_column_with_hash_bucket",
     "sequence_categorical_column_with_identity",
     "sequence_categorical_column_with_vocabulary_file",

@@ -69,8 +69,9 @@ def classifier_parse_example_spec(
         one another; if `weight_column` is something else.
 
     Example:
+      >>> import headway as hw
       >>> from headway import feature_columns as fc
-      >>> fc.classifier_parse_example_spec([fc.categorical_column_with_identity("day", 7)], label_key="sold")
+      >>> hw.classifier_parse_example_spec([fc.categorical_column_with_identity("day", 7)], label_key="sold")
       {'day': VarLenFeature(dtype=tf.int64), 'sold': FixedLenFeature(shape=(1,), dtype=tf.int64, default_value=None)}
     """
     label = tf.io.FixedLenFeature((1,), label_dtype, label_default)
@@ -102,8 +103,9 @@ def regressor_parse_example_spec(
       ValueError: as `classifier_parse_example_spec`.
 
     Example:
+      >>> import headway as hw
       >>> from headway import feature_columns as fc
-      >>> spec = fc.regressor_parse_example_spec([fc.numeric_column("area")], label_key="rent", weight_column="share")
+      >>> spec = hw.regressor_parse_example_spec([fc.numeric_column("area")], label_key="rent", weight_column="share")
       >>> sorted(spec), spec["rent"]
       (['area', 'rent', 'share'], FixedLenFeature(shape=(1,), dtype=tf.float32, default_value=None))
     """

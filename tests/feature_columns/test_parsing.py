@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+import headway as hw
 from headway import feature_columns as fc
 
 COLUMNS = [
@@ -34,30 +35,30 @@ def test_columns() -> None:
 
 
 def test_classifier() -> None:
-    spec = fc.classifier_parse_example_spec(COLUMNS, "y")
+    spec = hw.classifier_parse_example_spec(COLUMNS, "y")
     assert spec == {**FEATURES, "y": tf.io.FixedLenFeature((1,), tf.int64)}
-    spec = fc.classifier_parse_example_spec(COLUMNS, "y", tf.string, label_default="no", weight_column="ww")
+    spec = hw.classifier_parse_example_spec(COLUMNS, "y", tf.string, label_default="no", weight_column="ww")
     label, weight = tf.io.FixedLenFeature((1,), tf.string, "no"), tf.io.FixedLenFeature((1,), tf.float32)
     assert spec == {**FEATURES, "y": label, "ww": weight}
 
 
 def test_regressor() -> None:
     weight = fc.numeric_column("ww", default_value=1.0)
-    spec = fc.regressor_parse_example_spec(COLUMNS, "y", label_dimension=3, weight_column=weight)
+    spec = hw.regressor_parse_example_spec(COLUMNS, "y", label_dimension=3, weight_column=weight)
     expected = tf.io.FixedLenFeature((1,), tf.float32, (1.0,))
     assert spec == {**FEATURES, "y": tf.io.FixedLenFeature((3,), tf.float32), "ww": expected}
-    spec = fc.regressor_parse_example_spec(COLUMNS, "y", label_dtype=tf.float64, label_default=0.5)
+    spec = hw.regressor_parse_example_spec(COLUMNS, "y", label_dtype=tf.float64, label_default=0.5)
     assert spec == {**FEATURES, "y": tf.io.FixedLenFeature((1,), tf.float64, 0.5)}
 
 
 def test_columns_of_tensorflow() -> None:
     weight = tf.feature_column.numeric_column("ww")
-    spec = fc.classifier_parse_example_spec([tf.feature_column.numeric_column("a")], "y", weight_column=weight)
+    spec = hw.classifier_parse_example_spec([tf.feature_column.numeric_column("a")], "y", weight_column=weight)
     assert sorted(spec) == ["a", "ww", "y"]
 
 
 def test_an_example_is_parsed_and_used() -> None:
-    spec = fc.regressor_parse_example_spec([*COLUMNS[2:3], *COLUMNS[4:]], "y")
+    spec = hw.regressor_parse_example_spec([*COLUMNS[2:3], *COLUMNS[4:]], "y")
     example = tf.train.Example()
     example.features.feature["d"].int64_list.value.extend([2, 0])
     example.features.feature["w"].float_list.value.extend([0.5, 4.0])
@@ -74,18 +75,18 @@ def test_an_example_is_parsed_and_used() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: fc.classifier_parse_example_spec(COLUMNS, "a"), "label should not be used as feature. label_key: a"),
-        (lambda: fc.regressor_parse_example_spec(COLUMNS, None), "label_key must be a string. Received: None"),  # type: ignore[arg-type]
+        (lambda: hw.classifier_parse_example_spec(COLUMNS, "a"), "label should not be used as feature. label_key: a"),
+        (lambda: hw.regressor_parse_example_spec(COLUMNS, None), "label_key must be a string. Received: None"),  # type: ignore[arg-type]
         (
-            lambda: fc.classifier_parse_example_spec(COLUMNS, "y", weight_column="a"),
+            lambda: hw.classifier_parse_example_spec(COLUMNS, "y", weight_column="a"),
             "weight_column should not be used as feature. weight_column: a",
         ),
         (
-            lambda: fc.classifier_parse_example_spec(COLUMNS, "y", weight_column="y"),
+            lambda: hw.classifier_parse_example_spec(COLUMNS, "y", weight_column="y"),
             "weight_column should not be used as feature. weight_column: y",
         ),
         (
-            lambda: fc.classifier_parse_example_spec(COLUMNS, "y", weight_column=COLUMNS[1]),
+            lambda: hw.classifier_parse_example_spec(COLUMNS, "y", weight_column=COLUMNS[1]),
             "weight_column should be an instance of numeric_column, or the name of a feature. Given type: ",
         ),
     ],
