@@ -78,6 +78,8 @@ class WeightedCategoricalColumn(CategoricalColumn):
         flat = tf.cast(tf.reshape(weights, [-1]), tf.float32)
         if not rows.width or width is None:
             flat = self._checked(flat, tf.equal(tf.size(flat), tf.size(ids.flat)))
+        # What stands beside a missing value counts as little as that, be it NaN.
+        flat = flat if ids.missing is None else tf.where(ids.missing, 0.0, flat)
         return dataclasses.replace(ids, weights=flat)
 
     def _by_order(self, ids: Ids, weights: Any) -> Ids:
