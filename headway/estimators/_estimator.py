@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from headway._encoded import compiled_transform
 from headway._log import logger
 from headway._spec import ModeKeys
 from headway.estimators import _checkpoints, _evaluation, _finite, _input, _prediction, _structure, _warm_start
@@ -99,11 +100,11 @@ class Estimator:
         self._params = copy.deepcopy(params)
         self._warm_start = _warm_start.checked(warm_start_from)
         # Functions keep their traces, so that the rows of training, evaluation and prediction share them.
-        transform: Any = None if input_transform is None else tf.function(input_transform, autograph=False)
+        transform: Any = None if input_transform is None else compiled_transform(input_transform, input_transform)
         self._input_transform = self._checked_transform = transform
         if transform is not None and self._config.check_input:
             names = getattr(input_transform, "float_names", {})
-            self._checked_transform = tf.function(_finite.checked(transform, names), autograph=False)
+            self._checked_transform = compiled_transform(_finite.checked(transform, names), transform)
         self._directory = CheckpointDirectory(
             str(self._config.model_dir),
             keep_max=self._config.keep_checkpoint_max,

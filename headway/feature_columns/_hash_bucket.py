@@ -50,7 +50,8 @@ class HashedCategoricalColumn(CategoricalColumn):
         """Returns the hash of each value."""
         values = inputs.values(self.key, column=self.name)
         _checks.check_compatible(values, self.dtype)
-        return Ids(hash_buckets(values.fingerprints, self.hash_bucket_size), values.rows, values.missing)
+        ids = values.each(lambda each: hash_buckets(each.fingerprints, self.hash_bucket_size))
+        return Ids(ids, values.rows, values.missing)
 
 
 def categorical_column_with_hash_bucket(

@@ -8,8 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway._encoded import Encoded
 from headway.feature_columns._protocol import CategoricalColumn, FloatColumn
-from headway.feature_columns._values import DenseRows, Ids, RaggedRows, Values
+from headway.feature_columns._values import DenseRows, EncodedValues, Ids, RaggedRows, Values
 
 
 class RawBatch:
@@ -48,7 +49,12 @@ class RawBatch:
           ValueError: if it holds something else, or has more than two dimensions.
         """
         if key not in self._values:
-            self._values[key] = _flatten(key, self.tensor(key, column=column), column)
+            feature = self._features.get(key)
+            if isinstance(feature, Encoded):
+                self._checked(key, feature.codes)
+                self._values[key] = _encoded_values(key, feature, column)
+            else:
+                self._values[key] = _flatten(key, self.tensor(key, column=column), column)
         return self._values[key]
 
     def ids(self, column: CategoricalColumn) -> Ids:
@@ -100,6 +106,8 @@ def as_tensor(key: str, value: Any) -> Any:
     """
     if isinstance(value, tf.Tensor | tf.SparseTensor | tf.RaggedTensor):
         return value
+    if isinstance(value, Encoded):
+        return value.decoded()
     if isinstance(value, tf.compat.v1.SparseTensorValue):
         return tf.SparseTensor(value.indices, value.values, value.dense_shape)
     if isinstance(value, tf.compat.v1.ragged.RaggedTensorValue):
@@ -121,12 +129,7 @@ def _flatten(key: str, tensor: Any, column: str) -> Values:
             f"column_name: {column} input_tensor dtype must be string or integer. dtype: {dtype}, key: {key}. "
             "Cast the feature, or put a numeric_column and bucketized_column in place of the categorical column."
         )
-    rank = tensor.shape.rank
-    if rank is not None and rank > 2:
-        raise ValueError(
-            f"Feature {key!r} of column {column!r} must have shape [batch] or [batch, values per row]. "
-            f"Received: {tensor.shape}. Flatten what lies behind the batch."
-        )
+    _check_rank(key, tensor, column)
     rows: DenseRows | RaggedRows
     if isinstance(tensor, tf.SparseTensor):
         flat, rows = tensor.values, RaggedRows(tensor.dense_shape[0], tensor.indices[:, 0])
@@ -137,6 +140,22 @@ def _flatten(key: str, tensor: Any, column: str) -> Values:
     if dtype != tf.string and dtype != tf.int64:
         flat = tf.cast(flat, tf.int64)
     return Values(key, flat, dtype, rows)
+
+
+def _check_rank(key: str, tensor: Any, column: str) -> None:
+    rank = tensor.shape.rank
+    if rank is not None and rank > 2:
+        raise ValueError(
+            f"Feature {key!r} of column {column!r} must have shape [batch] or [batch, values per row]. "
+            f"Received: {tensor.shape}. Flatten what lies behind the batch."
+        )
+
+
+def _encoded_values(key: str, feature: Encoded, column: str) -> EncodedValues:
+    _check_rank(key, feature.codes, column)
+    flat, rows = _flatten_dense(feature.codes)
+    distinct = Values(key, feature.values, tf.string, rows)
+    return EncodedValues(key, tf.gather(feature.values, flat), tf.string, rows, flat, distinct)
 
 
 def _flatten_dense(tensor: tf.Tensor) -> tuple[tf.Tensor, DenseRows]:

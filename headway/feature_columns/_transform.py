@@ -62,6 +62,8 @@ class ColumnTransform(tf.Module):
       [1.0, 2.0]
     """
 
+    takes_encoded = True
+
     def __init__(self, columns: Iterable[FeatureColumn] | FeatureColumn, passthrough: Iterable[str] = ()) -> None:
         if isinstance(passthrough, str):
             raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -110,6 +111,38 @@ class Values:
         if self.dtype == tf.string:
             return tf.equal(tf.strings.length(self.flat), 0)
         return tf.equal(self.flat, -1)
+
+    def each(self, fn: Callable[[Values], tf.Tensor]) -> tf.Tensor:
+        """Returns `fn(self)`, `[N]`, for a function that treats each value by itself."""
+        return fn(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedValues(Values):
+    """Values that repeat a few: what depends on a value alone is computed once for each of these.
+
+    Attributes:
+      codes: int32 `[N]`: the position of each value in `distinct`.
+      distinct: the values, each once.
+    """
+
+    codes: tf.Tensor
+    distinct: Values
+
+    @functools.cached_property
+    def fingerprints(self) -> tf.Tensor:
+        """See `Values.fingerprints`."""
+        return self.each(lambda values: values.fingerprints)
+
+    @functools.cached_property
+    def missing(self) -> tf.Tensor | None:
+        """See `Values.missing`."""
+        missing = self.distinct.missing
+        return None if missing is None else tf.gather(missing, self.codes)
+
+    def each(self, fn: Callable[[Values], tf.Tensor]) -> tf.Tensor:
+        """See `Values.each`."""
+        return tf.gather(fn(self.distinct), self.codes)
 
 
 @dataclasses.dataclass(frozen=True)

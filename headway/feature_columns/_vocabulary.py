@@ -11,7 +11,7 @@ import tensorflow as tf
 from headway.feature_columns import _checks, _tables
 from headway.feature_columns._hash_bucket import hash_buckets
 from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
-from headway.feature_columns._values import Ids
+from headway.feature_columns._values import Ids, Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +64,14 @@ class VocabularyColumn(CategoricalColumn):
         """Returns the position of each value in the vocabulary."""
         values = inputs.values(self.key, column=self.name)
         _checks.check_compatible(values, self.dtype)
+        return Ids(values.each(self._position), values.rows, values.missing)
+
+    def _position(self, values: Values) -> tf.Tensor:
         ids = self.table().lookup(values.fingerprints if self.dtype == tf.string else values.flat)
         if self.num_oov_buckets:
             buckets = hash_buckets(values.fingerprints, self.num_oov_buckets)
             ids = tf.where(ids < 0, buckets + len(self.entries), ids)
-        return Ids(ids, values.rows, values.missing)
+        return ids
 
 
 def check_out_of_vocabulary(key: object, num_oov_buckets: Any, default_value: Any, *, default_is_given: bool) -> None:

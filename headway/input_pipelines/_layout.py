@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from headway._encoded import Encoded
 from headway.input_pipelines import _structure
 
 # Wider columns (images, long vectors) gain nothing from lying beside others, and packing would copy them.
@@ -68,15 +69,16 @@ class Group:
             return tf.RaggedTensorSpec([batch_size, *self.ragged.shape[1:]], self.dtype, self.ragged.ragged_rank)
         return tf.TensorSpec((batch_size, *self.shape), self.dtype)
 
-    def columns(self, table: Any, rows: Any) -> list[Any]:
-        """Returns the columns at the row numbers `rows`; at all rows if that is None."""
+    def columns(self, table: Any, rows: Any, *, encoded: bool = False) -> list[Any]:
+        """Returns the columns at the row numbers `rows`; at all rows if that is None; strings as codes if `encoded`."""
         values: Any = None
         if self.kind == "codes":
             table, values = table
         part = table if rows is None else tf.gather(table, rows)
-        if values is not None:
+        if values is not None and not encoded:
             part = tf.gather(values, part)
-        return list(tf.unstack(part, axis=1)) if len(self.members) > 1 else [part]
+        parts = list(tf.unstack(part, axis=1)) if len(self.members) > 1 else [part]
+        return parts if values is None or not encoded else [Encoded(codes=codes, values=values) for codes in parts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +97,18 @@ class Layout:
         }
         return _structure.thaw(self.structure, iter([leaves[n] for n in range(len(leaves))]))
 
-    def columns(self, tables: Sequence[Any], rows: Any = None) -> Any:
-        """Returns the user's structure at the row numbers `rows` (int64 `[batch]`); all rows if that is None."""
-        return self.restore([group.columns(table, rows) for group, table in zip(self.groups, tables, strict=True)])
+    def columns(self, tables: Sequence[Any], rows: Any = None, *, encoded: bool = False) -> Any:
+        """Returns the user's structure at the row numbers `rows` (int64 `[batch]`); all rows if that is None.
+
+        Columns of strings are `Encoded` if `encoded` is true.
+        """
+        parts = zip(self.groups, tables, strict=True)
+        return self.restore([group.columns(table, rows, encoded=encoded) for group, table in parts])
+
+    def repeats_values(self, tables: Sequence[Any], rows: int) -> bool:
+        """Returns whether `rows` rows of strings hold each value so often that reading it once is worth it."""
+        words = [table[1] for group, table in zip(self.groups, tables, strict=True) if group.kind == "codes"]
+        return bool(words) and all(2 * len(values) <= rows for values in words)
 
     def spec(self) -> tuple[Any, ...]:
         """Returns the specs of the tables."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from headway._encoded import takes_encoded
 from headway.input_pipelines import _checks, _layout, _structure
 from headway.input_pipelines._interface import Fetch, Pipeline, PositionKind
 from headway.input_pipelines._order import RowOrder
@@ -97,11 +98,11 @@ class Resident:
         """Runs `fn` over the table in chunks; None if it makes what a table cannot hold."""
         source = self.fetch.features
         target: list[_layout.Layout] = []
-
+        encoded = takes_encoded(fn) and source.repeats_values(self.tables()[0], min(self.num_rows, _CHUNK_ROWS))
         row_wise = compiled(fn)
 
         def trace(tables: Any) -> Any:
-            layout, packed = _layout.pack_tensors(row_wise(source.columns(tables)))
+            layout, packed = _layout.pack_tensors(row_wise(source.columns(tables, encoded=encoded)))
             target[:] = [layout]
             return packed
 
