@@ -168,24 +168,29 @@ WORKLOADS = {
         smaller_is_better=("first_step_s", "cpu_ms_per_step"),
     ),
     "host": Workload(
-        "Host part of the census columns with crosses, batch 1,024",
+        "Columns of the census with crosses, rows/s of batches of strings, and of encoded columns",
         {
-            "dense": "DenseFeatures, rows/s",
-            "plain": "host part, of strings",
-            "encoded": "host part, of encoded columns",
+            "host_256": "host part, batch 256",
+            "host_1024": "1,024",
+            "host_4096": "4,096",
+            "dense_256": "DenseFeatures, batch 256",
+            "dense_1024": "1,024",
+            "dense_4096": "4,096",
+            "encoded": "host part, encoded",
         },
         [
             Contender(
                 "tf.estimator 2.15",
                 "host_tf_estimator.py",
-                "tf.keras.layers.DenseFeatures of all columns, crosses as indicators, in tf.data",
+                "tf.keras.layers.DenseFeatures of all columns, crosses as indicators, in tf.data; it has no host part, "
+                "the first three columns repeat the others",
                 oracle=True,
             ),
             Contender(
                 "headway",
                 "host_headway.py",
-                "DenseFeatures of the same columns; ColumnTransform, which is their host part; both in tf.data over "
-                "the same cached batches",
+                "ColumnTransform, the host part of the same columns, and DenseFeatures, both parts; in tf.data over the "
+                "same cached batches. Encoded: the table 50 times in memory, strings as codes of distinct values",
             ),
         ],
         census=True,

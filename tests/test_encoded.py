@@ -85,7 +85,7 @@ def test_another_function_gets_strings() -> None:
 def test_errors_are_those_of_strings() -> None:
     transform = fc.ColumnTransform([fc.numeric_column("word")])
     for features in ({"word": tf.constant(WORDS)}, {"word": encoded(WORDS)}):
-        with pytest.raises(ValueError, match="numeric_column .word. needs numbers"):
+        with pytest.raises(ValueError, match=r"numeric_column .word. needs numbers"):
             transform(features)
     with pytest.raises(ValueError, match="Batch size"):
         fc.ColumnTransform([VOCABULARY, fc.numeric_column("age")])({"word": encoded(WORDS), "age": tf.zeros([3])})

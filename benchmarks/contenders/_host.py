@@ -8,7 +8,7 @@ from typing import Any
 
 import _census
 
-BATCH_SIZE = 1024
+BATCH_SIZES = [256, 1024, 4096]
 
 
 def all_columns(fc: Any, train: _census.Table) -> list[Any]:
@@ -27,26 +27,29 @@ def all_columns(fc: Any, train: _census.Table) -> list[Any]:
     return [*deep, *rest, *crosses, *(column for column in words if column.name not in taken)]
 
 
-def rows_per_second(tf: Any, table: _census.Table, work: Callable[[Any], Any], seconds: float = 4.0) -> float:
+def rows_per_second(
+    tf: Any, table: _census.Table, work: Callable[[Any], Any], batch_size: int, seconds: float = 4.0
+) -> float:
     """Returns how many rows per second a `tf.data` pipeline gives that maps `work` over batches from memory.
 
     Args:
       tf: the module.
       table: the rows.
       work: a function of a batch of features; its result is thrown away.
+      batch_size: rows in a batch.
       seconds: how long to measure, after one warm-up pass.
     """
     features = table.features
-    batches = tf.data.Dataset.from_tensor_slices(features).batch(BATCH_SIZE, drop_remainder=True).cache()
-    rows = len(table) // BATCH_SIZE * BATCH_SIZE
+    batches = tf.data.Dataset.from_tensor_slices(features).batch(batch_size, drop_remainder=True).cache()
+    rows = len(table) // batch_size * batch_size
     for _ in batches:  # fills the cache
         pass
     results = batches.repeat().map(work, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
     iterator: Iterator[Any] = iter(results)
-    for _ in range(rows // BATCH_SIZE):
+    for _ in range(rows // batch_size):
         next(iterator)
     began, done = time.perf_counter(), 0
     while time.perf_counter() < began + seconds:
         next(iterator)
-        done += BATCH_SIZE
+        done += batch_size
     return done / (time.perf_counter() - began)

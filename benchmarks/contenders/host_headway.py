@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from typing import Any
 
 import _census
 import _host
@@ -27,9 +28,13 @@ def main() -> None:
     transform = fc.ColumnTransform(columns)
     layer = fc.DenseFeatures(columns)
     layer({name: values[:2] for name, values in test.features.items()})
+
+    def host(batch: dict[str, Any]) -> list[Any]:
+        return list(tf.nest.flatten(transform(batch)))
+
     figures = {
-        "plain": _host.rows_per_second(tf, train, lambda batch: tf.nest.flatten(transform(batch))),
-        "dense": _host.rows_per_second(tf, train, layer),
+        **{f"host_{size}": _host.rows_per_second(tf, train, host, size) for size in _host.BATCH_SIZES},
+        **{f"dense_{size}": _host.rows_per_second(tf, train, layer, size) for size in _host.BATCH_SIZES},
         "encoded": _encoded(argparse.Namespace(hw=hw, transform=transform, train=train)),
     }
     _measure.report(figures)
@@ -38,7 +43,7 @@ def main() -> None:
 def _encoded(given: argparse.Namespace) -> float:
     """Returns the rows per second of transforming a table in memory, whose columns of words are codes of few words."""
     features = {name: np.tile(values, _TIMES) for name, values in given.train.features.items()}
-    pipeline = given.hw.input_pipelines.from_arrays(features, batch_size=_host.BATCH_SIZE)
+    pipeline = given.hw.input_pipelines.from_arrays(features, batch_size=256)
     pipeline.map_batches(given.transform, key=-1).tables()
     seconds = []
     for number in range(_PASSES):
