@@ -189,8 +189,8 @@ WORKLOADS = {
             Contender(
                 "headway",
                 "host_headway.py",
-                "ColumnTransform, the host part of the same columns, and DenseFeatures, both parts; in tf.data over the "
-                "same cached batches. Encoded: the table 50 times in memory, strings as codes of distinct values",
+                "ColumnTransform, the host part of the same columns, and DenseFeatures, both parts; in tf.data over "
+                "the same cached batches. Encoded: the table 50 times in memory, strings as codes of distinct values",
             ),
         ],
         census=True,
