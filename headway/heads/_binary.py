@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from headway._spec import ClassificationOutput, ExportOutput, PredictOutput, RegressionOutput
-from headway.heads import _checks, _classes, _curves
+from headway.heads import _checks, _classes, _curves, _decisions
 from headway.heads._accumulator import Formula, Sums
 from headway.heads._elementwise import Batch, ElementwiseHead, flat
 from headway.heads._keys import MetricKeys, PredictionKeys, ServingKeys
@@ -17,8 +16,6 @@ from headway.heads._vocabulary import checked_vocabulary
 
 _N_CLASSES = 2
 
-# The columns of the counts, sums over examples of the weight times ...
-_WEIGHT, _LOSS, _PREDICTION, _LABEL, _POSITIVE, _EXACTLY_1, _EXACTLY_0 = range(7)
 # The rows of the counts: over all examples, over those decided positive, and over those above each threshold.
 _ALL, _DECIDED_POSITIVE, _FIRST_THRESHOLD = range(3)
 
@@ -75,7 +72,7 @@ class BinaryClassHead(ElementwiseHead):
         name: str | None = None,
     ) -> None:
         super().__init__(weight_column=weight_column, loss_reduction=loss_reduction, loss_fn=loss_fn, name=name)
-        self._thresholds = _checked_thresholds(thresholds)
+        self._thresholds = _decisions.checked_thresholds(thresholds)
         self._vocabulary = checked_vocabulary(label_vocabulary, _N_CLASSES)
 
     @property
@@ -123,78 +120,31 @@ class BinaryClassHead(ElementwiseHead):
         return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"counts": (_FIRST_THRESHOLD + len(self._thresholds), 7), "histogram": (_curves.THRESHOLDS, 2)}
+        rows = _FIRST_THRESHOLD + len(self._thresholds)
+        return {"counts": (rows, _decisions.COLUMNS), "histogram": (_curves.THRESHOLDS, 2)}
 
     def _sums(self, batch: Batch) -> dict[str, tf.Tensor]:
-        weights = batch.flat_weights()
         logits, labels = tf.reshape(batch.logits, [-1]), tf.reshape(batch.labels, [-1])
         logistic = tf.sigmoid(logits)
-        labelled = tf.cast(
-            tf.stack([tf.not_equal(labels, 0), tf.equal(labels, 1), tf.equal(labels, 0)], axis=1), tf.float64
-        )
-        values = tf.cast(tf.stack([flat(batch.losses), flat(logistic), flat(labels)], axis=1), tf.float64)
-        # Columns as numbered above. Not a number in the losses or predictions stays in its own column.
-        weighted = weights[:, tf.newaxis] * tf.concat([tf.ones_like(labelled[:, :1]), values, labelled], axis=1)
-        rows = [tf.ones_like(logits, tf.bool), logits > 0, *(logistic > threshold for threshold in self._thresholds)]
-        positive = weighted[:, _POSITIVE]
-        return {
-            "counts": tf.matmul(tf.cast(tf.stack(rows), tf.float64), weighted),
-            "histogram": _curves.histogram(logistic, tf.stack([positive, weights - positive], axis=1)),
-        }
+        rules = [logits > 0, *(logistic > threshold for threshold in self._thresholds)]
+        counts, by_label = _decisions.counted(batch.flat_weights(), flat(batch.losses), logistic, labels, rules)
+        return {"counts": counts, "histogram": _curves.histogram(logistic, by_label)}
 
     def _formulas(self) -> dict[str, Formula]:
-        formulas: dict[str, Formula] = {
-            MetricKeys.AVERAGE_LOSS: functools.partial(_mean, column=_LOSS),
-            MetricKeys.ACCURACY: functools.partial(_accuracy, row=_DECIDED_POSITIVE),
-            MetricKeys.PRECISION: functools.partial(_precision, row=_DECIDED_POSITIVE),
-            MetricKeys.RECALL: functools.partial(_recall, row=_DECIDED_POSITIVE),
-            MetricKeys.PREDICTION_MEAN: functools.partial(_mean, column=_PREDICTION),
-            MetricKeys.LABEL_MEAN: functools.partial(_mean, column=_LABEL),
+        keys = (MetricKeys.ACCURACY, MetricKeys.PRECISION, MetricKeys.RECALL)
+        return {
+            MetricKeys.AVERAGE_LOSS: _decisions.mean(_decisions.LOSS),
+            **_decisions.at_rule(_DECIDED_POSITIVE, keys),
+            MetricKeys.PREDICTION_MEAN: _decisions.mean(_decisions.PREDICTION),
+            MetricKeys.LABEL_MEAN: _decisions.mean(_decisions.LABEL),
             MetricKeys.ACCURACY_BASELINE: _accuracy_baseline,
             MetricKeys.AUC: lambda sums: _curves.area_under_roc(sums["histogram"]),
             MetricKeys.AUC_PRECISION_RECALL: lambda sums: _curves.area_under_precision_recall(sums["histogram"]),
+            **_decisions.at_thresholds(self._thresholds, _FIRST_THRESHOLD),
         }
-        for row, threshold in enumerate(self._thresholds, start=_FIRST_THRESHOLD):
-            formulas[MetricKeys.ACCURACY_AT_THRESHOLD % threshold] = functools.partial(_accuracy, row=row)
-            formulas[MetricKeys.PRECISION_AT_THRESHOLD % threshold] = functools.partial(_precision, row=row)
-            formulas[MetricKeys.RECALL_AT_THRESHOLD % threshold] = functools.partial(_recall, row=row)
-        return formulas
-
-
-def _checked_thresholds(thresholds: Iterable[float] | None) -> tuple[float, ...]:
-    try:
-        checked = tuple(float(threshold) for threshold in thresholds or ())
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"`thresholds` must be a list of numbers in (0, 1). Received: {thresholds!r}.") from error
-    if not all(0 < threshold < 1 for threshold in checked):
-        raise ValueError(f"thresholds not in (0, 1): {checked}.")
-    return checked
-
-
-def _mean(sums: Sums, *, column: int) -> tf.Tensor:
-    counts = sums["counts"][_ALL]
-    return tf.math.divide_no_nan(counts[column], counts[_WEIGHT])
 
 
 def _accuracy_baseline(sums: Sums) -> tf.Tensor:
     counts = sums["counts"][_ALL]
-    larger = tf.maximum(counts[_LABEL], counts[_WEIGHT] - counts[_LABEL])
-    return tf.math.divide_no_nan(larger, counts[_WEIGHT])
-
-
-def _accuracy(sums: Sums, *, row: int) -> tf.Tensor:
-    """A decision is right if the label equals it: a label between 0 and 1 is never met."""
-    everything, positive = sums["counts"][_ALL], sums["counts"][row]
-    right = positive[_EXACTLY_1] + everything[_EXACTLY_0] - positive[_EXACTLY_0]
-    return tf.math.divide_no_nan(right, everything[_WEIGHT])
-
-
-def _precision(sums: Sums, *, row: int) -> tf.Tensor:
-    """A label counts as positive if it is not 0."""
-    positive = sums["counts"][row]
-    return tf.math.divide_no_nan(positive[_POSITIVE], positive[_WEIGHT])
-
-
-def _recall(sums: Sums, *, row: int) -> tf.Tensor:
-    counts = sums["counts"]
-    return tf.math.divide_no_nan(counts[row, _POSITIVE], counts[_ALL, _POSITIVE])
+    labels, weights = counts[_decisions.LABEL], counts[_decisions.WEIGHT]
+    return tf.math.divide_no_nan(tf.maximum(labels, weights - labels), weights)
