@@ -102,7 +102,13 @@ def global_sum(value: tf.Tensor) -> tf.Tensor:
     context = current()
     if num_replicas() == 1 or replica_context is None or (context is not None and context.mode != "train"):
         return value
+    declare_loss_a_share()
+    return replica_context.all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(value))
+
+
+def declare_loss_a_share() -> None:
+    """Says that the losses of the replicas add up to that of the global batch, so that no optimizer divides them."""
+    context = current()
     if context is not None:
         context.loss_is_share = True
         _tensorflow.scale_v1_losses(tf.distribute.get_strategy(), False)
-    return replica_context.all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(value))

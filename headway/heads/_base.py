@@ -35,14 +35,7 @@ class BaseHead(Head):
     """
 
     def export_outputs(self, predictions: Mapping[Any, tf.Tensor]) -> dict[str, ExportOutput]:
-        """Returns the signatures that a model with this head is exported with.
-
-        Args:
-          predictions: what `predictions` returned.
-
-        Returns:
-          Export outputs by signature name, `"serving_default"` among them.
-        """
+        """Returns the one signature that gives all predictions, under two names; see `Head`."""
         output = PredictOutput(dict(predictions))
         return {ServingKeys.DEFAULT: output, ServingKeys.PREDICT: output}
 

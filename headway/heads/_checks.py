@@ -130,13 +130,20 @@ def checked_logits(logits: Any, dimension: int) -> tf.Tensor:
     return tf.ensure_shape(logits, [*logits.shape[:-1], dimension])
 
 
-def checked_labels(labels: Any, logits: tf.Tensor, dimension: int) -> tf.Tensor:
+_ONE_HOT = (
+    "if your labels are one-hot, turn them into class ids with tf.argmax; otherwise check the n_classes or "
+    "label_dimension argument to the head"
+)
+
+
+def checked_labels(labels: Any, logits: tf.Tensor, dimension: int, *, fix: str = _ONE_HOT) -> tf.Tensor:
     """Returns dense `labels` in the shape of the logits, with `dimension` for the last one.
 
     Args:
       labels: dense labels of shape `[D0, ..., DN, dimension]`; `[D0, ..., DN]` will do if `dimension` is 1.
       logits: checked logits.
       dimension: number of labels per example.
+      fix: what to do if the last dimension is another one.
 
     Raises:
       ValueError: if there are no labels, if they are not dense, or if their shape is known to be another one.
@@ -157,15 +164,24 @@ def checked_labels(labels: Any, logits: tf.Tensor, dimension: int) -> tf.Tensor:
     if labels.shape[-1] not in (None, dimension):
         raise ValueError(
             f"Mismatched label shape. Expected labels dimension={dimension}. Received {labels.shape[-1]}. Suggested "
-            "Fix: if your labels are one-hot, turn them into class ids with tf.argmax; otherwise check the n_classes "
-            f"or label_dimension argument to the head, and the shape of your label: {labels.shape}."
+            f"Fix: {fix}, and the shape of your label: {labels.shape}."
         )
     return _matched(labels, logits, dimension, rule, "labels_shape")
 
 
-def _dense_labels(labels: Any, dimension: int) -> tf.Tensor:
+def given_labels(labels: Any) -> Any:
+    """Returns `labels`.
+
+    Raises:
+      ValueError: if there are none.
+    """
     if labels is None:
         raise ValueError(_NO_LABELS)
+    return labels
+
+
+def _dense_labels(labels: Any, dimension: int) -> tf.Tensor:
+    labels = given_labels(labels)
     if isinstance(labels, Mapping):
         raise ValueError(
             f"labels must be one Tensor, not a dict. Received a dict with the keys {sorted(map(str, labels))}. "

@@ -46,16 +46,19 @@ def makers(
     def classes() -> tf.Tensor:
         return tf.strings.as_string(class_ids()) if vocabulary is None else vocabulary.words_of(class_ids())
 
-    def for_each_example(values: tf.Tensor) -> tf.Tensor:
-        return tf.tile(values[tf.newaxis], [tf.shape(logits)[0], 1])
-
-    def all_classes() -> tf.Tensor:
-        names = [str(i) for i in range(n_classes)]
-        return for_each_example(tf.constant(names) if vocabulary is None else vocabulary.all_words())
-
     return {
         PredictionKeys.CLASS_IDS: class_ids,
         PredictionKeys.CLASSES: classes,
-        PredictionKeys.ALL_CLASS_IDS: lambda: for_each_example(tf.range(n_classes)),
-        PredictionKeys.ALL_CLASSES: all_classes,
+        PredictionKeys.ALL_CLASS_IDS: lambda: _for_each_example(tf.range(n_classes), logits),
+        PredictionKeys.ALL_CLASSES: lambda: all_classes(logits, n_classes, vocabulary),
     }
+
+
+def all_classes(logits: tf.Tensor, n_classes: int, vocabulary: Vocabulary | None) -> tf.Tensor:
+    """Returns the names of all classes for each example, string, shape `[D0, n_classes]`; ids where there are none."""
+    names = [str(i) for i in range(n_classes)]
+    return _for_each_example(tf.constant(names) if vocabulary is None else vocabulary.all_words(), logits)
+
+
+def _for_each_example(values: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.tile(values[tf.newaxis], [tf.shape(logits)[0], 1])

@@ -21,9 +21,28 @@ def histogram(predictions: tf.Tensor, positive_and_negative: tf.Tensor) -> tf.Te
     Returns:
       Float64, shape `[200, 2]`.
     """
+    return tf.math.unsorted_segment_sum(positive_and_negative, _bucket(predictions), THRESHOLDS)
+
+
+def histograms(predictions: tf.Tensor, positive_and_negative: tf.Tensor) -> tf.Tensor:
+    """Returns a histogram for each of C columns.
+
+    Args:
+      predictions: float32 probabilities, shape `[N, C]`.
+      positive_and_negative: float64, shape `[N, C, 2]`.
+
+    Returns:
+      Float64, shape `[C, 200, 2]`.
+    """
+    columns = predictions.shape[1]
+    bucket = _bucket(predictions) + THRESHOLDS * tf.range(columns)
+    sums = tf.math.unsorted_segment_sum(positive_and_negative, bucket, THRESHOLDS * columns)
+    return tf.reshape(sums, [columns, THRESHOLDS, 2])
+
+
+def _bucket(predictions: tf.Tensor) -> tf.Tensor:
     clipped = tf.clip_by_value(predictions, 0.0, 1.0)
-    bucket = tf.nn.relu(tf.math.ceil(clipped * (THRESHOLDS - 1)) - 1)
-    return tf.math.unsorted_segment_sum(positive_and_negative, tf.cast(bucket, tf.int32), THRESHOLDS)
+    return tf.cast(tf.nn.relu(tf.math.ceil(clipped * (THRESHOLDS - 1)) - 1), tf.int32)
 
 
 def area_under_roc(buckets: tf.Tensor) -> tf.Tensor:

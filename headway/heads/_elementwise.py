@@ -32,11 +32,16 @@ class Batch:
     losses: tf.Tensor
     weights: tf.Tensor | None
 
-    def flat_weights(self) -> tf.Tensor:
-        """Returns the weight of each loss as float64 in one dimension."""
+    def flat_weights(self, elements: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the weight of each loss as float64 in one dimension.
+
+        Args:
+          elements: a tensor of shape `[D0, ..., DN, any]`, to get the weight of each of its elements instead.
+        """
+        elements = self.losses if elements is None else elements
         if self.weights is None:
-            return tf.ones([tf.size(self.losses)], tf.float64)
-        return tf.reshape(tf.broadcast_to(tf.cast(self.weights, tf.float64), tf.shape(self.losses)), [-1])
+            return tf.ones([tf.size(elements)], tf.float64)
+        return flat(tf.broadcast_to(self.weights, tf.shape(elements)))
 
 
 def flat(values: tf.Tensor) -> tf.Tensor:

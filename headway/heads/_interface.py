@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from headway._spec import EstimatorSpec
+from headway._spec import EstimatorSpec, ExportOutput
 
 Metrics = dict[str, keras.metrics.Metric]
 """Metric objects by the key that `evaluate` reports them under."""
@@ -108,6 +108,17 @@ class Head(abc.ABC):
           labels: labels of the batch.
           mode: a `ModeKeys` value.
           regularization_losses: the scalars that were added to the loss.
+        """
+
+    @abc.abstractmethod
+    def export_outputs(self, predictions: Mapping[Any, tf.Tensor]) -> dict[str, ExportOutput]:
+        """Returns the signatures that a model with this head is exported with.
+
+        Args:
+          predictions: what `predictions` returned.
+
+        Returns:
+          Export outputs by signature name, `"serving_default"` among them.
         """
 
     @abc.abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class MetricKeys:
-    """Keys of the metrics; those with `%` are completed by a threshold."""
+    """Keys of the metrics; those with `%` are completed by a threshold, or by the id or name of a class."""
 
     AVERAGE_LOSS = "average_loss"
     REGULARIZATION_LOSS = "regularization_loss"
@@ -20,6 +20,12 @@ class MetricKeys:
     ACCURACY_AT_THRESHOLD = "accuracy/positive_threshold_%g"
     PRECISION_AT_THRESHOLD = "precision/positive_threshold_%g"
     RECALL_AT_THRESHOLD = "recall/positive_threshold_%g"
+    PROBABILITY_MEAN_AT_CLASS = "probability_mean/class%d"
+    AUC_AT_CLASS = "auc/class%d"
+    AUC_PRECISION_RECALL_AT_CLASS = "auc_precision_recall/class%d"
+    PROBABILITY_MEAN_AT_NAME = "probability_mean/%s"
+    AUC_AT_NAME = "auc/%s"
+    AUC_PRECISION_RECALL_AT_NAME = "auc_precision_recall/%s"
 
 
 class PredictionKeys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -60,9 +60,7 @@ def reduced_loss(losses: tf.Tensor, weights: tf.Tensor | None, loss_reduction: s
     weighted = losses if weights is None else losses * weights
     total = tf.reduce_sum(weighted)
     if loss_reduction == SUM:
-        context = _context.current()
-        if context is not None:
-            context.loss_is_share = True
+        _context.declare_loss_a_share()
         return total
     count = _context.global_sum(tf.cast(tf.size(weighted), total.dtype))
     return tf.math.divide_no_nan(total, count)
@@ -92,3 +90,22 @@ def regularized(loss: tf.Tensor, regularization_losses: Sequence[tf.Tensor] | No
     """Returns `loss` with this replica's share of the regularization losses, which all replicas have in common."""
     penalty = regularization(regularization_losses)
     return loss if penalty is None else loss + penalty / replicas_adding_up()
+
+
+def as_shares(losses: Sequence[Callable[[], tf.Tensor]]) -> list[tf.Tensor]:
+    """Returns losses of several heads, each as this replica's share of the global batch's loss.
+
+    Args:
+      losses: functions that compute the losses. A loss that does not say that it is a share is taken for a mean over
+        the replica's own batch, as that of any `model_fn` is.
+    """
+    context, replicas = _context.current(), replicas_adding_up()
+    if context is None or replicas == 1:
+        return [loss() for loss in losses]
+    shares = []
+    for compute in losses:
+        context.loss_is_share = False
+        loss = compute()
+        shares.append(loss if context.loss_is_share else loss / replicas)
+    _context.declare_loss_a_share()
+    return shares
