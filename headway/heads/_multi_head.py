@@ -261,7 +261,9 @@ class MultiHead(BaseHead):
                 f"`eval_metrics` must be what `metrics()` of this head returned, with {key!r} in it. "
                 f"Received the keys: {sorted(eval_metrics)}."
             )
-        sizes = tf.stack([tf.cast(tf.size(logits[name]), tf.float32) for name in self._heads])
+        # The logits of a head that is a MultiHead may be a dict in turn, each of whose entries has all rows.
+        parts = [tf.nest.flatten(logits[name])[0] for name in self._heads]
+        sizes = tf.stack([tf.cast(tf.size(part), tf.float32) for part in parts])
         present = _context.global_sum(sizes) > 0
         penalty = _reduction.regularization(regularization_losses)
         metric.accumulator.update_state(
