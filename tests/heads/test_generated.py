@@ -1,4 +1,4 @@
-"""The heads compute what those of tf.estimator 2.15 compute, in cases made from seeds: see golden/heads/generated.py."""
+"""The heads compute what those of tf.estimator 2.15 compute, in cases from seeds: see golden/heads/generated.py."""
 
 from __future__ import annotations
 

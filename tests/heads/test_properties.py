@@ -20,18 +20,35 @@ _ROWS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A head and a batch for it; `make` takes further arguments of the head."""
+    """A head and a batch for it; `make` takes further arguments of the head.
+
+    `elements` is the number of losses in a batch. With `steps`, each row is a sequence of so many, and the first rows
+    are the shorter ones.
+    """
 
     make: Callable[..., heads.Head]
     labels: Any
     dimension: int
     weights: Any = (1.0, 0.5, 2.0, 0.0, 1.5, 1.0, 3.0, 0.25)
+    elements: int = _ROWS
+    steps: int | None = None
 
-    def batch(self, rows: slice = slice(None)) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+    def batch(self, rows: slice = slice(None)) -> tuple[dict[str, tf.Tensor], tf.Tensor, Any]:
         rng = np.random.default_rng(3)
-        logits = rng.standard_normal((_ROWS, self.dimension)).astype(np.float32)
+        outer = (_ROWS,) if self.steps is None else (_ROWS, self.steps)
+        logits = rng.standard_normal((*outer, self.dimension)).astype(np.float32)
         weights = np.array(self.weights, np.float32)
-        return {"w": tf.constant(weights[rows])}, tf.constant(logits[rows]), tf.constant(np.array(self.labels)[rows])
+        features = {"w": tf.constant(weights[rows])}
+        if self.steps is not None:
+            features["w"] = tf.constant(np.tile(weights[rows, np.newaxis], [1, self.steps]))
+            features["mask"] = tf.sequence_mask(tf.range(_ROWS)[rows] % (self.steps + 1), self.steps)
+        return features, tf.constant(logits[rows]), _labels(self.labels, rows)
+
+
+def _labels(labels: Any, rows: slice) -> Any:
+    if isinstance(labels, dict):
+        return {name: _labels(of_head, rows) for name, of_head in labels.items()}
+    return labels[rows] if isinstance(labels, tf.RaggedTensor) else tf.constant(np.array(labels)[rows])
 
 
 def _binary(**options: Any) -> heads.Head:
@@ -54,12 +71,59 @@ def _regression(**options: Any) -> heads.Head:
     return heads.RegressionHead(2, weight_column="w", inverse_link_fn=tf.sigmoid, **options)
 
 
+def _multi_label(**options: Any) -> heads.Head:
+    arguments: dict[str, Any] = {"thresholds": [0.4], "classes_for_class_based_metrics": [2, 0]}
+    return heads.MultiLabelHead(3, weight_column="w", **arguments, **options)
+
+
+def _multi_label_words(**options: Any) -> heads.Head:
+    return heads.MultiLabelHead(3, "w", label_vocabulary=["a", "b", "c"], name="words", **options)
+
+
+def _poisson(**options: Any) -> heads.Head:
+    return heads.PoissonRegressionHead(2, weight_column="w", **options)
+
+
+def _logistic(**options: Any) -> heads.Head:
+    return heads.LogisticRegressionHead(weight_column="w", **options)
+
+
+def _multi_head(**options: Any) -> heads.Head:
+    parts = [
+        heads.BinaryClassHead("w", name="click", **options),
+        heads.MultiLabelHead(2, "w", name="topics", **options),
+        heads.PoissonRegressionHead(weight_column="w", name="visits", **options),
+    ]
+    return heads.MultiHead(parts, head_weights=[1.0, 0.5, 2.0])
+
+
+def _sequential(**options: Any) -> heads.Head:
+    return heads.SequentialHeadWrapper(_multi_class(**options), "mask", feature_columns="w")
+
+
+_MULTI_HOT = [[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 1], [0, 0, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]]
+_NAMES = [["a"], ["c", "b"], [], ["a", "b", "c"], ["c"], ["a", "c"], ["b"], []]
+_NUMBERS = np.linspace(-2, 3, 2 * _ROWS).reshape(_ROWS, 2).astype(np.float32)
+_BY_HEAD = {
+    "click": [1, 0, 1, 1, 0, 0, 1, 0],
+    "topics": np.array(_MULTI_HOT)[:, :2],
+    "visits": np.arange(_ROWS, dtype=np.float32),
+}
+_STEPS = np.arange(4 * _ROWS).reshape(_ROWS, 4) % 3
+_SEQUENCES = {"steps": 4, "elements": 0 + 1 + 2 + 3 + 4 + 0 + 1 + 2}
+
 TABLE = {
     "binary": Row(_binary, [1, 0, 1, 1, 0, 0, 1, 0], 1),
     "binary_words": Row(_binary_words, ["yes", "no", "no", "no", "yes", "yes", "no", "yes"], 1),
     "multi_class": Row(_multi_class, [0, 1, 2, 2, 1, 0, 0, 1], 3),
     "multi_class_words": Row(_multi_class_words, ["a", "b", "c", "c", "a", "b", "a", "b"], 3),
-    "regression": Row(_regression, np.linspace(-2, 3, 2 * _ROWS).reshape(_ROWS, 2).astype(np.float32), 2),
+    "multi_label": Row(_multi_label, _MULTI_HOT, 3),
+    "multi_label_words": Row(_multi_label_words, tf.ragged.constant(_NAMES), 3),
+    "regression": Row(_regression, _NUMBERS, 2, elements=2 * _ROWS),
+    "poisson": Row(_poisson, np.abs(_NUMBERS), 2, elements=2 * _ROWS),
+    "logistic": Row(_logistic, [0.0, 0.25, 1.0, 0.5, 0.75, 1.0, 0.0, 0.1], 1),
+    "multi_head": Row(_multi_head, _BY_HEAD, 4),
+    "sequential": Row(_sequential, _STEPS, 3, **_SEQUENCES),
 }
 
 each_head = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
@@ -76,32 +140,40 @@ def _metrics_over(head: heads.Head, batches: Sequence[Any]) -> dict[str, float]:
     return _results(metrics)
 
 
+def _any_rows(value: Any) -> Any:
+    if isinstance(value, tf.RaggedTensor):
+        return tf.RaggedTensorSpec([None, None], value.dtype, ragged_rank=1)
+    return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+
+
 @each_head
 def test_graph_equals_eager(row: Row) -> None:
     head = row.make()
     features, logits, labels = row.batch()
     metrics = head.metrics()
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in (features["w"], logits, labels)]
-    )
-    def step(weights: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor) -> Any:
-        head.update_metrics(metrics, {"w": weights}, logits, labels)
-        return head.loss(labels, logits, {"w": weights}), head.predictions(logits)
+    @tf.function(input_signature=[tf.nest.map_structure(_any_rows, part) for part in (features, logits, labels)])
+    def step(features: Any, logits: tf.Tensor, labels: Any) -> Any:
+        head.update_metrics(metrics, features, logits, labels)
+        return head.loss(labels, logits, features), head.predictions(logits)
 
-    loss, predictions = step(features["w"], logits, labels)
+    loss, predictions = step(features, logits, labels)
     np.testing.assert_allclose(loss, head.loss(labels, logits, features), rtol=1e-6)
     assert _results(metrics) == pytest.approx(_metrics_over(head, [row.batch()]), rel=1e-6)
     for key, value in head.predictions(logits).items():
         assert predictions[key].dtype == value.dtype
-        np.testing.assert_array_equal(predictions[key], value, err_msg=key)
+        np.testing.assert_array_equal(predictions[key], value, err_msg=str(key))
 
 
 @each_head
 def test_metrics_and_loss_do_not_depend_on_the_cut_into_batches(row: Row) -> None:
     head = row.make(loss_reduction="sum")
     parts = [row.batch(slice(0, 3)), row.batch(slice(3, 6)), row.batch(slice(6, 8))]
-    assert _metrics_over(head, parts) == pytest.approx(_metrics_over(head, [row.batch()]), rel=1e-6)
+    over_parts, over_all = (_metrics_over(head, batches) for batches in (parts, [row.batch()]))
+    # The losses of a MultiHead's heads are means over batches, as `loss` is in an evaluation.
+    for key in [key for key in over_parts if key.startswith("loss/")]:
+        del over_parts[key], over_all[key]
+    assert over_parts == pytest.approx(over_all, rel=1e-6)
     features, logits, labels = row.batch()
     losses = [float(head.loss(part_labels, part, weights)) for weights, part, part_labels in parts]
     assert sum(losses) == pytest.approx(float(head.loss(labels, logits, features)), rel=1e-6)
@@ -111,8 +183,7 @@ def test_metrics_and_loss_do_not_depend_on_the_cut_into_batches(row: Row) -> Non
 def test_loss_is_the_mean_of_the_weighted_losses(row: Row) -> None:
     features, logits, labels = row.batch()
     total = float(row.make(loss_reduction="sum").loss(labels, logits, features))
-    elements = _ROWS * (row.dimension if isinstance(row.make(), heads.RegressionHead) else 1)
-    assert float(row.make().loss(labels, logits, features)) == pytest.approx(total / elements, rel=1e-6)
+    assert float(row.make().loss(labels, logits, features)) == pytest.approx(total / row.elements, rel=1e-6)
 
 
 @each_head
@@ -212,12 +283,15 @@ def test_predictions_by_key_and_by_default_agree(row: Row) -> None:
 def test_export_and_copy(row: Row, tmp_path: pathlib.Path) -> None:
     head = copy.deepcopy(row.make())
     module = tf.Module()
-    signature = [tf.TensorSpec([None, row.dimension], tf.float32)]
-    module.predictions = tf.function(lambda logits: head.predictions(logits), input_signature=signature)
+    # A saved function returns no dict with other keys than strings.
+    module.predictions = tf.function(
+        lambda logits: {str(key): value for key, value in head.predictions(logits).items()},
+        input_signature=[_any_rows(row.batch()[1])],
+    )
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path)).predictions(row.batch()[1])
     for key, value in row.make().predictions(row.batch()[1]).items():
-        np.testing.assert_array_equal(loaded[key], value, err_msg=key)
+        np.testing.assert_array_equal(loaded[str(key)], value, err_msg=str(key))
 
 
 def test_every_public_head_is_in_the_table() -> None:
