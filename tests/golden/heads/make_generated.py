@@ -1,4 +1,4 @@
-"""Writes generated.json: what the heads of tf.estimator 2.15 compute for the cases of generated.py.
+"""Writes generated.json: what tf.estimator 2.15 computes for the cases of generated.py, and says to wrong_input.py.
 
 Run it with a Python that has TensorFlow 2.15 and tf.estimator 2.15: `python make_generated.py`. The file holds results
 only: generated.py makes the inputs again from the seeds.
@@ -11,6 +11,7 @@ import types
 import generated
 import numpy as np
 import tensorflow as tf
+import wrong_input
 from tensorflow_estimator.python.estimator.head import sequential_head
 
 HEADS = types.SimpleNamespace(
@@ -84,6 +85,14 @@ def result(kind, seed, key_sets, signatures):
     }
 
 
+def _message(call):
+    try:
+        call(tf, HEADS)
+    except (TypeError, ValueError) as error:
+        return [type(error).__name__, str(error)]
+    raise AssertionError("tf.estimator takes this input")
+
+
 def main():
     key_sets, signatures, results = Table(), Table(), {}
     for kind in generated.KINDS:
@@ -91,7 +100,9 @@ def main():
             results[str(seed)] = result(kind, seed, key_sets, signatures)
     lines = [f'"{seed}":{json.dumps(values, separators=(",", ":"))}' for seed, values in results.items()]
     tables = {"keys": key_sets.rows, "signatures": signatures.rows}
+    messages = {name: _message(call) for name, call in wrong_input.WRONG.items()}
     text = "{" + ",\n".join(f'"{name}":{json.dumps(rows, separators=(",", ":"))}' for name, rows in tables.items())
+    text += ',\n"messages":' + json.dumps(messages, indent=1)
     text += ',\n"results":{\n' + ",\n".join(lines) + "\n}}\n"
     path = pathlib.Path(__file__).with_name("generated.json")
     path.write_text(text, encoding="utf-8")
