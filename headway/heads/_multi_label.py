@@ -25,11 +25,6 @@ _AT_NAME = (
     MetricKeys.AUC_AT_NAME,
     MetricKeys.AUC_PRECISION_RECALL_AT_NAME,
 )
-_DENSE_STRINGS = (
-    "Labels are strings in a dense Tensor. A MultiLabelHead takes the names of an example's classes as a SparseTensor "
-    "or RaggedTensor, since there may be any number of them: convert them with tf.sparse.from_dense (which leaves out "
-    "''), or make them multi-hot."
-)
 _FIX = (
     "labels are multi-hot, with a 0 or 1 for each class; pass class ids as a SparseTensor or RaggedTensor of shape "
     "[batch_size, ?]; otherwise check the n_classes argument to the head"
@@ -44,7 +39,7 @@ class MultiLabelHead(ElementwiseHead):
     - a multi-hot tensor of shape `[D0, ..., DN, n_classes]` (most often `[batch_size, n_classes]`), 1 for each class
       of the example and 0 elsewhere; numbers between them will do;
     - a `tf.SparseTensor` or `tf.RaggedTensor` of class ids, integers of shape `[D0, ..., DN, ?]`;
-    - the same of strings, if there is a vocabulary.
+    - the same of strings, if there is a vocabulary; a dense tensor of strings will do as well, with '' for none.
 
     The loss of an example is the mean over its classes. Weights have shape `[D0, ..., DN]` or `[D0, ..., DN, 1]`.
 
@@ -142,16 +137,11 @@ class MultiLabelHead(ElementwiseHead):
         }
 
     def _checked_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
-        if isinstance(labels, tf.RaggedTensor):
-            labels = labels.to_sparse()
-        elif isinstance(labels, tf.compat.v1.SparseTensorValue):
-            labels = tf.SparseTensor.from_value(labels)
-        if isinstance(labels, tf.SparseTensor):
-            labels = _multi_hot(labels, self._n_classes, self._vocabulary)
+        listed = _listed(labels, logits.shape.rank)
+        if listed is not None:
+            labels = _multi_hot(listed, self._n_classes, self._vocabulary)
             return _checks.checked_labels(labels, logits, self._n_classes, fix=_FIX)
         labels = _checks.checked_labels(labels, logits, self._n_classes, fix=_FIX)
-        if labels.dtype == tf.string:
-            raise ValueError(_DENSE_STRINGS)
         labels = tf.cast(labels, tf.int64) if labels.dtype.is_bool else labels
         message = "labels must be an integer indicator Tensor with values in [0, 1]"
         return _checks.checked_range(labels, 2, message)
@@ -211,6 +201,21 @@ class MultiLabelHead(ElementwiseHead):
 
 def _class_area(sums: Sums, *, row: int, area: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     return area(sums["class_histograms"][row])
+
+
+def _listed(labels: Any, rank: int) -> tf.SparseTensor | None:
+    """Returns ids or names as a sparse tensor of that rank; None if the labels are something else."""
+    if isinstance(labels, tf.RaggedTensor):
+        return labels.to_sparse()
+    if isinstance(labels, tf.compat.v1.SparseTensorValue):
+        return tf.SparseTensor.from_value(labels)
+    if labels is None or isinstance(labels, (tf.SparseTensor, Mapping)):
+        return labels if isinstance(labels, tf.SparseTensor) else None
+    labels = tf.convert_to_tensor(labels)
+    if labels.dtype != tf.string:
+        return None
+    # Rows in memory are padded to one length.
+    return tf.sparse.from_dense(labels[..., tf.newaxis] if labels.shape.rank == rank - 1 else labels)
 
 
 def _multi_hot(labels: tf.SparseTensor, n_classes: int, vocabulary: Vocabulary | None) -> tf.Tensor:

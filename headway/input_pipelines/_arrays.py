@@ -207,10 +207,10 @@ def _read_labels(labels: Any, label_name: str | Sequence[str] | None) -> Any:
 def _label(name: str, values: Any, shown: str) -> Column:
     column = _columns.read(name, values)
     if isinstance(column, Coded):
-        empty = np.flatnonzero(
-            np.asarray([value == b"" for value in column.values])[column.codes].reshape(len(column), -1).any(axis=1)
-        )
-        if len(empty):
+        gaps = np.asarray([value == b"" for value in column.values])[column.codes].reshape(len(column), -1)
+        empty = np.flatnonzero(gaps.any(axis=1))
+        # Several names in each row are lists, which '' brings to one length.
+        if len(empty) and gaps.shape[1] == 1:
             raise ValueError(
                 f"{shown} is missing in row {empty[0]}. Drop the rows without a label, or fill the label in."
             )

@@ -117,7 +117,7 @@ _MASK = {"mask": tf.constant([[True, False], [True, True]])}
 @pytest.mark.parametrize(
     ("head", "labels", "features", "message"),
     [
-        (_LABELS, [["a", "b", "c"]] * 2, {}, r"strings in a dense Tensor.*tf.sparse.from_dense"),
+        (_LABELS, [["a", "b", "c"]] * 2, {}, "Labels are strings, but the head has no label_vocabulary"),
         (_LABELS, tf.ragged.constant([["a"], []]), {}, "Labels are strings, but the head has no label_vocabulary"),
         (_LABELS, [[1], [2]], {}, r"Expected labels dimension=3. Received 1.*class ids as a SparseTensor or RaggedTen"),
         (_LABELS, tf.ragged.constant([[1], [], [2]]), {}, r"labels shape must be .*labels_shape: \(3, 3\)"),
