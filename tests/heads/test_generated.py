@@ -59,5 +59,16 @@ def test_loss_metrics_and_predictions(kind: str, seed: int) -> None:
     _check_predictions(predictions, expected)
 
 
+@pytest.mark.parametrize(
+    ("kind", "seed"), [(kind, seed) for kind, n in generated.EXPORTS.items() for seed in generated.seeds(kind)[:n]]
+)
+def test_signatures(kind: str, seed: int) -> None:
+    case = generated.Case(kind, seed)
+    head = generated.build(tf, heads, feature_columns.numeric_column, case.head)
+    logits, _, features = (generated.tensors(tf, part, ragged=True) for part in case.batches[0])
+    found = generated.shown_exports(head.create_estimator_spec(features, "infer", logits).export_outputs)
+    assert found == _EXPECTED["exports"][str(seed)]
+
+
 def test_there_are_enough_cases() -> None:
     assert len(_EXPECTED["results"]) == len(_CASES) >= 600

@@ -9,6 +9,9 @@ import numpy as np
 # How many cases there are of each kind. The seed of a case is 1000 times the position of its kind, plus its number.
 KINDS = {"multi_label": 260, "poisson": 90, "logistic": 60, "multi_head": 170, "sequential": 130}
 
+# Heads whose export outputs are stored: the kinds of cases that cover all of them, and some of their seeds.
+EXPORTS = {"multi_label": 3, "poisson": 1, "logistic": 1, "multi_head": 30, "sequential": 12}
+
 VOCABULARY = ["ant", "bee", "cat", "dog", "elk"]
 _REDUCTIONS = ("sum_over_batch_size", "sum")
 
@@ -302,3 +305,15 @@ def first_rows(logits, rows=1):
 def short_key(key):
     """Returns the key of a prediction as text; those of a MultiHead are nested pairs."""
     return key if isinstance(key, str) else "|".join(map(short_key, key))
+
+
+def shown_exports(export_outputs):
+    """Returns the kind of each signature and the names of its outputs, by name."""
+    shown = {}
+    for name, output in export_outputs.items():
+        if hasattr(output, "outputs"):
+            keys = sorted(output.outputs)
+        else:
+            keys = [key for key in ("classes", "scores", "value") if getattr(output, key, None) is not None]
+        shown[name] = [type(output).__name__, *keys]
+    return shown

@@ -85,6 +85,14 @@ def result(kind, seed, key_sets, signatures):
     }
 
 
+def _exports(kind, seed):
+    """The signatures of a head: for each its kind and its outputs."""
+    case = generated.Case(kind, seed)
+    head = generated.build(tf, HEADS, tf.feature_column.numeric_column, case.head)
+    logits, _, features = (generated.tensors(tf, part, ragged=False) for part in case.batches[0])
+    return generated.shown_exports(head.create_estimator_spec(features, "infer", logits).export_outputs)
+
+
 def _message(call):
     try:
         call(tf, HEADS)
@@ -101,8 +109,15 @@ def main():
     lines = [f'"{seed}":{json.dumps(values, separators=(",", ":"))}' for seed, values in results.items()]
     tables = {"keys": key_sets.rows, "signatures": signatures.rows}
     messages = {name: _message(call) for name, call in wrong_input.WRONG.items()}
+    exports = {
+        seed: _exports(kind, seed)
+        for kind, count in generated.EXPORTS.items()
+        for seed in generated.seeds(kind)[:count]
+    }
     text = "{" + ",\n".join(f'"{name}":{json.dumps(rows, separators=(",", ":"))}' for name, rows in tables.items())
     text += ',\n"messages":' + json.dumps(messages, indent=1)
+    text += ',\n"exports":{\n'
+    text += ",\n".join(f'"{seed}":{json.dumps(found, separators=(",", ":"))}' for seed, found in exports.items()) + "}"
     text += ',\n"results":{\n' + ",\n".join(lines) + "\n}}\n"
     path = pathlib.Path(__file__).with_name("generated.json")
     path.write_text(text, encoding="utf-8")
