@@ -40,6 +40,7 @@ class StepContext:
       uses: names of the settings above that model code has honoured in this call.
       loss_is_share: whether the losses of the replicas add up to the loss of the global batch. Heads set it; the loss
         of any other model_fn is taken to be a mean over the replica's own batch.
+      optimizer_scope: what the names of the optimizers' variables begin with in checkpoints.
     """
 
     mode: str
@@ -58,6 +59,7 @@ class StepContext:
     lookups: list[Any] = dataclasses.field(default_factory=list)
     uses: set[str] = dataclasses.field(default_factory=set)
     loss_is_share: bool = False
+    optimizer_scope: str = "training"
 
 
 class _Stack(threading.local):

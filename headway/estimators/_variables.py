@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _context, _tensorflow
 
 GLOBAL_STEP = "global_step"
 
@@ -213,7 +213,9 @@ class VariableStore:
         if not any(other is optimizer for other in same):
             same.append(optimizer)
         index = next(i for i, other in enumerate(same) if other is optimizer)
-        prefix = f"training/{kind}" if index == 0 else f"training/{kind}_{index}"
+        context = _context.current()
+        scope = "training" if context is None else context.optimizer_scope
+        prefix = f"{scope}/{kind}" if index == 0 else f"{scope}/{kind}_{index}"
         best, slot = "", ""
         for full_name in call.variables:
             # Keras names the slots of a variable of its own by its path, and those of a tf.Variable by its name, which

@@ -75,6 +75,9 @@ class BaseHead(Head):
         if mode == ModeKeys.EVAL:
             return EstimatorSpec(mode, predictions, loss, eval_metric_ops=metrics)
         self._summarize(loss, regularization_losses)
+        if context is not None and self._parts():
+            # In tf.estimator the parts have opened the scope before, each once, and TensorFlow numbered it.
+            context.optimizer_scope = f"training_{self._parts()}"
         train_op = _train_op(loss, optimizer, trainable_variables, train_op_fn, update_ops)
         return EstimatorSpec(mode, predictions, loss, train_op, eval_metric_ops=metrics)
 
@@ -90,6 +93,10 @@ class BaseHead(Head):
         loss = self.loss(labels, logits, features, mode, regularization_losses)
         metrics = self.metrics(regularization_losses)
         return loss, self.update_metrics(metrics, features, logits, labels, mode, regularization_losses)
+
+    def _parts(self) -> int:
+        """Returns how many heads this one is made of, at all depths; 0 for a head that is one alone."""
+        return 0
 
     def _key(self, key: str) -> str:
         """Returns `key` as this head reports it: with the head's name behind it, if it has one."""

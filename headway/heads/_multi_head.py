@@ -283,6 +283,9 @@ class MultiHead(BaseHead):
         if penalty is not None:
             _summary.scalar(MetricKeys.REGULARIZATION_LOSS, penalty)
 
+    def _parts(self) -> int:
+        return sum(1 + (head._parts() if isinstance(head, BaseHead) else 0) for head in self._heads.values())
+
     @staticmethod
     def _loss_key(name: str) -> str:
         return f"{MetricKeys.LOSS}/{name}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import pathlib
+import shutil
 from typing import Any
 
 import keras
@@ -295,3 +298,35 @@ def test_a_head_on_each_step_of_sequences(mirrored: Any, tmp_path: pathlib.Path)
     rows = list(one.predict(source(8, 1)))
     np.testing.assert_array_equal([row["mask"] for row in rows], there)
     assert rows[0]["logits"].shape == (4, 1)
+
+
+def test_a_model_dir_of_tf_estimator_with_several_heads_goes_on(tmp_path: pathlib.Path) -> None:
+    golden = pathlib.Path(__file__).parents[1] / "golden" / "heads"
+    spec = importlib.util.spec_from_file_location("program", golden / "program.py")
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    expected = json.loads((golden / "model_dir.json").read_text("utf-8"))
+    shutil.copytree(golden / "model_dir", tmp_path, dirs_exist_ok=True)
+    arguments = program.arguments(heads, fc.numeric_column, keras.optimizers)
+    model = DNNLinearCombinedEstimator(**arguments, config=_config(tmp_path))
+
+    assert program.plain(model.evaluate(program.source(tf, 1))) == pytest.approx(expected["evaluation"], rel=1e-6)
+    row = next(model.predict(program.source(tf, 1)))
+    numbers = program.plain({key: value for key, value in row.items() if value.dtype.kind in "fi"})
+    assert numbers.keys() == expected["predictions"].keys()
+    for key, value in numbers.items():
+        np.testing.assert_allclose(value, expected["predictions"][key], rtol=1e-6, atol=1e-7, err_msg=key)
+
+    model.train(program.source(tf), steps=program.MORE_STEPS)
+    after = program.plain(model.evaluate(program.source(tf, 1)))
+    assert after == pytest.approx(expected["evaluation after training"], rel=1e-6)
+    # Keras 3 keeps settings of optimizers as plain numbers.
+    settings = ("decay", "beta", "l1_regularization_strength", "l2_regularization_strength", "learning_rate_power")
+    names = {name for name in expected["variables"] if not name.endswith(settings)}
+    found = _weights(model)
+    assert names <= found.keys()
+    assert "training_4/Adagrad/dnn/logits/kernel/accumulator" in names
+    for name in names:
+        np.testing.assert_allclose(found[name], expected["variables"][name], rtol=1e-5, atol=1e-7, err_msg=name)
