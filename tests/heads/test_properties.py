@@ -22,8 +22,7 @@ _ROWS = 8
 class Row:
     """A head and a batch for it; `make` takes further arguments of the head.
 
-    `elements` is the number of losses in a batch. With `steps`, each row is a sequence of so many, and the first rows
-    are the shorter ones.
+    `elements` is the number of losses in a batch; `features` are there besides the weights.
     """
 
     make: Callable[..., heads.Head]
@@ -31,18 +30,15 @@ class Row:
     dimension: int
     weights: Any = (1.0, 0.5, 2.0, 0.0, 1.5, 1.0, 3.0, 0.25)
     elements: int = _ROWS
-    steps: int | None = None
+    features: dict[str, Any] = dataclasses.field(default_factory=dict)
+    steps: tuple[int, ...] = ()
 
     def batch(self, rows: slice = slice(None)) -> tuple[dict[str, tf.Tensor], tf.Tensor, Any]:
         rng = np.random.default_rng(3)
-        outer = (_ROWS,) if self.steps is None else (_ROWS, self.steps)
-        logits = rng.standard_normal((*outer, self.dimension)).astype(np.float32)
-        weights = np.array(self.weights, np.float32)
-        features = {"w": tf.constant(weights[rows])}
-        if self.steps is not None:
-            features["w"] = tf.constant(np.tile(weights[rows, np.newaxis], [1, self.steps]))
-            features["mask"] = tf.sequence_mask(tf.range(_ROWS)[rows] % (self.steps + 1), self.steps)
-        return features, tf.constant(logits[rows]), _labels(self.labels, rows)
+        logits = rng.standard_normal((_ROWS, *self.steps, self.dimension)).astype(np.float32)
+        features = {"w": np.array(self.weights, np.float32), **self.features}
+        cut = {name: tf.constant(np.array(values)[rows]) for name, values in features.items()}
+        return cut, tf.constant(logits[rows]), _labels(self.labels, rows)
 
 
 def _labels(labels: Any, rows: slice) -> Any:
@@ -109,8 +105,14 @@ _BY_HEAD = {
     "topics": np.array(_MULTI_HOT)[:, :2],
     "visits": np.arange(_ROWS, dtype=np.float32),
 }
-_STEPS = np.arange(4 * _ROWS).reshape(_ROWS, 4) % 3
-_SEQUENCES = {"steps": 4, "elements": 0 + 1 + 2 + 3 + 4 + 0 + 1 + 2}
+_STEPS = np.arange(4 * _ROWS).reshape(_ROWS, 4)
+_LENGTHS = [0, 1, 2, 3, 4, 0, 1, 2]
+_SEQUENCES = {
+    "weights": (_STEPS % 5) / 2.0,
+    "elements": sum(_LENGTHS),
+    "features": {"mask": np.arange(4) < np.array(_LENGTHS)[:, np.newaxis]},
+    "steps": (4,),
+}
 
 TABLE = {
     "binary": Row(_binary, [1, 0, 1, 1, 0, 0, 1, 0], 1),
@@ -123,7 +125,7 @@ TABLE = {
     "poisson": Row(_poisson, np.abs(_NUMBERS), 2, elements=2 * _ROWS),
     "logistic": Row(_logistic, [0.0, 0.25, 1.0, 0.5, 0.75, 1.0, 0.0, 0.1], 1),
     "multi_head": Row(_multi_head, _BY_HEAD, 4),
-    "sequential": Row(_sequential, _STEPS, 3, **_SEQUENCES),
+    "sequential": Row(_sequential, _STEPS % 3, 3, **_SEQUENCES),
 }
 
 each_head = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
@@ -188,7 +190,7 @@ def test_loss_is_the_mean_of_the_weighted_losses(row: Row) -> None:
 
 @each_head
 def test_zero_weights_count_for_nothing(row: Row) -> None:
-    row = dataclasses.replace(row, weights=(0.0,) * _ROWS)
+    row = dataclasses.replace(row, weights=np.zeros_like(row.weights))
     features, logits, labels = row.batch()
     assert float(row.make().loss(labels, logits, features)) == 0.0
     assert set(_metrics_over(row.make(), [row.batch()]).values()) == {0.0}

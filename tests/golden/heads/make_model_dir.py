@@ -1,4 +1,4 @@
-"""Writes model_dir/ and model_dir.json: a checkpoint of a model with several heads by tf.estimator 2.15, and what follows.
+"""Writes model_dir/ and model_dir.json: a checkpoint of tf.estimator 2.15, with several heads, and what follows.
 
 Run it with a Python that has TensorFlow 2.15 and tf.estimator 2.15: `python make_model_dir.py`.
 """
