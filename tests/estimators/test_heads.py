@@ -105,6 +105,24 @@ def test_two_replicas_with_half_batches_are_one_and_a_new_object_goes_on(
         assert row.keys() == other.keys()
 
 
+@pytest.mark.parametrize(
+    "settings", [{"run_eagerly": True}, {"jit_compile": True}, {"training_metrics": True}], ids=str
+)
+def test_settings_of_a_run(settings: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    labels = {"labels": _HOT, "counts": _COUNTS}
+    parts = [heads.MultiLabelHead(3, "w", name="labels"), heads.PoissonRegressionHead(name="counts")]
+    found = []
+    for number, given in enumerate(({}, settings)):
+        config = _config(tmp_path / str(number), **given)
+        model = Estimator(_multi_head_fn(heads.MultiHead(parts, [1.0, 0.5])), config=config)
+        result = model.train(_source(labels, 8), steps=3).evaluate(_source(labels, 8, 1))
+        found.append({**result, **{name: value.tolist() for name, value in _weights(model).items()}})
+    one, other = found
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        np.testing.assert_allclose(other[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
+
+
 @pytest.mark.parametrize("make", [DNNEstimator, LinearEstimator])
 def test_training_lowers_the_loss_of_each_head(make: Any, tmp_path: pathlib.Path) -> None:
     head, labels = HEADS["several"]

@@ -60,9 +60,11 @@ def test_logits_whose_size_only_the_step_knows() -> None:
         step(_LOGITS[:, :2])
 
 
-def test_eval() -> None:
+@pytest.mark.parametrize("logits", [_LOGITS, {"click": _LOGITS[:, :1], "price": _LOGITS[:, 1:]}], ids=["one", "dict"])
+def test_eval(logits: Any) -> None:
     head = MultiHead([_CLICK, _PRICE], [1.0, 0.5])
-    spec = head.create_estimator_spec({}, ModeKeys.EVAL, _LOGITS, _LABELS, regularization_losses=[0.25])
+    spec = head.create_estimator_spec({}, ModeKeys.EVAL, logits, _LABELS, regularization_losses=[0.25])
+    np.testing.assert_array_equal(spec.predictions["price", "predictions"], _LOGITS[:, 1:])
     found = _results(spec.eval_metric_ops)
     assert float(spec.loss) == pytest.approx(_LN2 + 0.5 * _MSE + 0.25)
     expected = {
