@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway.feature_columns._foreign import own_column
+from headway.feature_columns._learned import LearnedQuantiles, LearnedScale
 from headway.feature_columns._numeric import NumericColumn
 from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, DeviceInputs, FeatureColumn, HostInputs
 from headway.feature_columns._values import DenseRows, Ids
@@ -20,7 +21,7 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
     """What `bucketized_column` returns: a dense column for a DNN, a categorical one for a linear model or a cross."""
 
     source_column: NumericColumn
-    boundaries: tuple[float, ...]
+    boundaries: tuple[float, ...] | LearnedQuantiles
 
     @property
     def name(self) -> str:
@@ -52,11 +53,17 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
         """`[values per row, intervals]`."""
         return tf.TensorShape([self.source_column.width, self.buckets_per_value])
 
+    @property
+    def _known(self) -> tuple[float, ...]:
+        if isinstance(self.boundaries, LearnedQuantiles):
+            self.boundaries.refuse()
+        return self.boundaries
+
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the interval of each value, plus `buckets_per_value` times its place in the row."""
         values = inputs.floats(self.source_column)
         # The op behind tf.estimator's column: float32 comparison, NaN in the last interval.
-        buckets = tf.cast(tf.raw_ops.Bucketize(input=values, boundaries=list(self.boundaries)), tf.int64)
+        buckets = tf.cast(tf.raw_ops.Bucketize(input=values, boundaries=list(self._known)), tf.int64)
         width = self.source_column.width
         if width > 1:
             buckets += tf.range(width, dtype=tf.int64) * self.buckets_per_value
@@ -72,7 +79,7 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
         return tf.reshape(tf.one_hot(ids, self.buckets_per_value), [-1, self.width])
 
 
-def bucketized_column(source_column: FeatureColumn, boundaries: Sequence[float]) -> BucketizedColumn:
+def bucketized_column(source_column: FeatureColumn, boundaries: Sequence[float] | LearnedQuantiles) -> BucketizedColumn:
     """Represents numbers by the interval that they fall into.
 
     Intervals include their left boundary: `boundaries=[0., 1.]` makes (-inf, 0), [0, 1) and [1, inf). NaN falls into
@@ -80,7 +87,7 @@ def bucketized_column(source_column: FeatureColumn, boundaries: Sequence[float])
 
     Args:
       source_column: what `numeric_column` returned, of at most one dimension.
-      boundaries: a list or tuple of numbers in ascending order.
+      boundaries: a list or tuple of numbers in ascending order; or `learned_quantiles(n)`, for `adapt` to learn.
 
     Returns:
       A column of `len(boundaries) + 1` intervals for each value, named `{source}_bucketized`. It is dense (one-hot) and
@@ -102,6 +109,13 @@ def bucketized_column(source_column: FeatureColumn, boundaries: Sequence[float])
         raise ValueError(f"source_column must be a column generated with numeric_column(). Given: {source_column!r}")
     if len(source_column.shape) > 1:
         raise ValueError(f"source_column must be one-dimensional column. Given: {source_column}")
+    if isinstance(boundaries, LearnedQuantiles):
+        if isinstance(source_column.normalizer_fn, LearnedScale):
+            raise ValueError(
+                f"learned_quantiles needs numbers that are not scaled by learned_scale. Received: {source_column}. "
+                f"Take numeric_column({source_column.key!r}): scaling does not change which interval a number is in."
+            )
+        return BucketizedColumn(source_column, boundaries)
     if not isinstance(boundaries, list | tuple):
         raise ValueError(f"boundaries must be a sorted list. Received: {boundaries!r} for {source_column.name!r}")
     if not boundaries:

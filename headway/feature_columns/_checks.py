@@ -8,9 +8,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway.feature_columns import _tree
 from headway.feature_columns._foreign import own_column
 from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, FeatureColumn, IdColumn
 from headway.feature_columns._values import Values
+
+NOT_ADAPTED = (
+    "{what} has a `{field}` that is not learnt yet: {value}. Learn it before the column is used, with "
+    "`columns = fc.adapt(columns, data)`, or read columns that were adapted with `fc.load(path)`."
+)
 
 
 def check_key(key: object) -> None:
@@ -68,7 +74,21 @@ def check_columns(columns: Any) -> list[FeatureColumn]:
                 f"Items of feature_columns must be a FeatureColumn. Given (type {type(column)}): {column!r}. "
                 "Make columns with the functions of headway.feature_columns or tf.feature_column."
             )
+        check_adapted(column)
     return checked
+
+
+def check_adapted(column: FeatureColumn) -> None:
+    """Raises ValueError if something in the column is still to be learnt."""
+    for node in _tree.walk(column):
+        for field, value in node.learned.items():
+            raise ValueError(NOT_ADAPTED.format(what=f"Column {node.column.name!r}", field=field, value=value))
+
+
+def check_positive(value: object, name: str, function: str) -> None:
+    """Raises ValueError if `value` is no whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` of {function} must be a whole number of at least 1. Received: {value!r}")
 
 
 def sorted_columns(columns: Any) -> list[FeatureColumn]:

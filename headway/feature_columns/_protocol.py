@@ -18,7 +18,7 @@ import abc
 import dataclasses
 import functools
 import re
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import tensorflow as tf
 
@@ -97,7 +97,27 @@ class DeviceInputs(Protocol):
         """Returns the values of a sequence of floats, float32 `[B, T, width]`."""
 
 
-class FeatureColumn(abc.ABC):
+class Definition:
+    """Marks the dataclasses that columns are made of: `fc.save` writes them by their names and fields."""
+
+
+class Learned(Definition):
+    """Stands in a field of a column for a value that `adapt` learns from data."""
+
+    def refuse(self) -> NoReturn:
+        """Raises, where the value itself is asked for."""
+        raise ValueError(
+            f"{self} stands for something that has not been learnt yet. Learn it: `columns = fc.adapt(columns, data)`."
+        )
+
+    def __len__(self) -> NoReturn:
+        self.refuse()
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class FeatureColumn(Definition, abc.ABC):
     """One column of a model's input. Columns are values: they can be compared, hashed, copied and pickled.
 
     The functions of `headway.feature_columns` make them; this class is for type annotations and `isinstance`.
@@ -130,6 +150,19 @@ class FeatureColumn(abc.ABC):
     def host_columns(self) -> tuple[FeatureColumn, ...]:
         """The columns whose host part must run for this one: `FloatColumn`s and `CategoricalColumn`s."""
         return (self,)
+
+    @property
+    def prepares_inputs(self) -> bool:
+        """Whether the columns inside of this one read other values than those of the raw features."""
+        return False
+
+    def inputs_for_parts(self, inputs: HostInputs) -> HostInputs:
+        """Returns what the columns inside of this one read: `inputs`, unless `prepares_inputs`."""
+        return inputs
+
+    def resources(self) -> list[Any]:
+        """Returns the tables and layers of the host part, which an object that is exported must own."""
+        return []
 
     @functools.cached_property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway import _columns
 from headway._encoded import Encoded
 from headway.feature_columns._protocol import CategoricalColumn, FloatColumn
 from headway.feature_columns._values import DenseRows, EncodedValues, Ids, RaggedRows, Values
@@ -115,14 +116,24 @@ def as_tensor(key: str, value: Any) -> Any:
     try:
         return tf.convert_to_tensor(value)
     except (ValueError, TypeError) as error:
+        return _with_gaps(key, value, error)
+
+
+def _with_gaps(key: str, value: Any, error: Exception) -> tf.Tensor:
+    """Returns what TensorFlow does not convert by itself: values with None among them, and times."""
+    try:
+        column = _columns.read(key, value)
+    except ValueError as reason:
         raise ValueError(
-            f"Feature {key!r} cannot be converted to a tensor: {error} All its values must be of one type: numbers, "
-            "or strings "
-            f"('' where a string is missing). Received: {type(value).__name__}"
+            f"Feature {key!r} cannot be converted to a tensor: {reason} All its values must be of one type: numbers, "
+            f"strings, or times (None where one is missing). Received: {type(value).__name__}"
         ) from error
+    return tf.constant(column.strings() if isinstance(column, _columns.Coded) else column)
 
 
 def _flatten(key: str, tensor: Any, column: str) -> Values:
+    if tensor.dtype == tf.float64 and isinstance(tensor, tf.Tensor):
+        tensor = _whole_numbers(key, tensor, column)
     dtype = tensor.dtype
     if dtype != tf.string and not dtype.is_integer:
         raise ValueError(
@@ -156,6 +167,20 @@ def _encoded_values(key: str, feature: Encoded, column: str) -> EncodedValues:
     flat, rows = _flatten_dense(feature.codes)
     distinct = Values(key, feature.values, tf.string, rows)
     return EncodedValues(key, tf.gather(feature.values, flat), tf.string, rows, flat, distinct)
+
+
+def _whole_numbers(key: str, tensor: tf.Tensor, column: str) -> tf.Tensor:
+    """Returns whole numbers with gaps, which come as float64 with NaN, as int64 with -1."""
+    gaps = tf.math.is_nan(tensor)
+    whole = tf.logical_or(gaps, tf.equal(tensor, tf.round(tensor)))
+    message = (
+        f"headway: Feature {key} of column {column} has a number that is not whole. Categorical columns take strings "
+        "and whole numbers (float64 for whole numbers with gaps): put a numeric_column and bucketized_column in place "
+        "of the categorical column. Received: "
+    )
+    check = tf.debugging.Assert(tf.reduce_all(whole), [message, tf.boolean_mask(tensor, ~whole)])
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.where(gaps, tf.constant(-1, tf.int64), tf.cast(tensor, tf.int64))
 
 
 def _flatten_dense(tensor: tf.Tensor) -> tuple[tf.Tensor, DenseRows]:

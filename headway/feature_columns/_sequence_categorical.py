@@ -50,6 +50,15 @@ class SequenceCategoricalColumn(IdColumn, SequenceColumn):
         """That of the categorical column."""
         return self.categorical_column.num_buckets
 
+    @property
+    def prepares_inputs(self) -> bool:
+        """True: the categorical column reads the values of all steps."""
+        return True
+
+    def inputs_for_parts(self, inputs: HostInputs) -> HostInputs:
+        """Returns the values of the steps in place of the feature."""
+        return StepInputs(inputs)
+
     def host_steps(self, inputs: HostInputs) -> Steps:
         """Returns the ids of each step."""
         steps = StepInputs(inputs)

@@ -12,13 +12,20 @@ import tensorflow as tf
 from headway.feature_columns import _checks
 from headway.feature_columns._embedding import check_embedding, first_value
 from headway.feature_columns._over_ids import OverIds
-from headway.feature_columns._protocol import DeviceInputs, FeatureColumn, IdColumn, Initializer, VariableFactory
+from headway.feature_columns._protocol import (
+    Definition,
+    DeviceInputs,
+    FeatureColumn,
+    IdColumn,
+    Initializer,
+    VariableFactory,
+)
 from headway.feature_columns._sequence_categorical import SequenceCategoricalColumn
 from headway.feature_columns._weighted import WeightedCategoricalColumn
 
 
 @dataclasses.dataclass(frozen=True)
-class SharedTable:
+class SharedTable(Definition):
     """The table that columns share.
 
     Attributes:

@@ -7,11 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway.feature_columns import _checks, _layout
+from headway.feature_columns import _checks, _layout, _tree
 from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, FloatColumn, SequenceColumn
 from headway.feature_columns._raw_batch import RawBatch, as_tensor, missing_feature
 from headway.feature_columns._values import DenseRows
-from headway.feature_columns._vocabulary import VocabularyColumn
 
 
 class _Plan:
@@ -73,7 +72,8 @@ class ColumnTransform(tf.Module):
         self._plan = _Plan(_checks.check_columns(columns), tuple(passthrough))
         # An object that exports this one must own the tables; making them here keeps their making out of any
         # function's trace.
-        self._tables = [column.table() for column in _vocabularies(self._plan.columns)]
+        nodes = [node for column in self._plan.columns for node in _tree.walk(column)]
+        self._resources = [resource for node in nodes for resource in node.column.resources()]
 
     def __reduce__(self) -> tuple[Callable[..., ColumnTransform], tuple[Any, ...]]:
         return ColumnTransform, (self._plan.columns, self._plan.passthrough)
@@ -181,14 +181,6 @@ def transformed_features(columns: Iterable[FeatureColumn], features: Mapping[str
     """Returns `features` transformed for `columns`; as they are where that has been done."""
     transformed: dict[str, Any] = ColumnTransform(columns)(features)
     return transformed
-
-
-def _vocabularies(columns: Iterable[FeatureColumn | str]) -> Iterable[VocabularyColumn]:
-    for column in columns:
-        if isinstance(column, VocabularyColumn):
-            yield column
-        elif isinstance(column, FeatureColumn):
-            yield from _vocabularies(column.parents)
 
 
 def _as_columns(flat: tf.Tensor, rows: DenseRows) -> tf.Tensor:

@@ -60,6 +60,10 @@ class VocabularyColumn(CategoricalColumn):
         default_value = -1 if self.num_oov_buckets else self.default_value
         return _tables.vocabulary_table(self.entries, self.dtype, default_value)
 
+    def resources(self) -> list[Any]:
+        """The lookup table."""
+        return [self.table()]
+
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the position of each value in the vocabulary."""
         values = inputs.values(self.key, column=self.name)

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway.feature_columns import _checks
+from headway.feature_columns._protocol import Definition
 from headway.feature_columns._vocabulary import VocabularyColumn, check_out_of_vocabulary
 
 _FORMATS = (None, "text", "tfrecord_gzip")
@@ -21,7 +22,7 @@ _INTEGER = re.compile(rb"\s*-?[0-9]+\s*")
 
 
 @dataclasses.dataclass(frozen=True)
-class Vocabulary:
+class Vocabulary(Definition):
     """The entries of a file, equal to another one of the same entries.
 
     Attributes:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from headway.feature_columns import _checks
+from headway.feature_columns._learned import LearnedVocabulary
 from headway.feature_columns._vocabulary import VocabularyColumn, check_out_of_vocabulary
 
 
@@ -17,26 +18,30 @@ from headway.feature_columns._vocabulary import VocabularyColumn, check_out_of_v
 class VocabularyListCategoricalColumn(VocabularyColumn):
     """What `categorical_column_with_vocabulary_list` returns."""
 
-    vocabulary_list: tuple[Any, ...]
+    vocabulary_list: tuple[Any, ...] | LearnedVocabulary
 
     def __repr__(self) -> str:
         # Errors show columns, and a vocabulary may hold millions of entries.
-        entries = ", ".join(map(repr, self.vocabulary_list[:5]))
-        more = f", ... {len(self.vocabulary_list)} in all" if len(self.vocabulary_list) > 5 else ""
+        vocabulary = repr(self.vocabulary_list)
+        if isinstance(self.vocabulary_list, tuple) and len(self.vocabulary_list) > 5:
+            entries = ", ".join(map(repr, self.vocabulary_list[:5]))
+            vocabulary = f"({entries}, ... {len(self.vocabulary_list)} in all)"
         return (
-            f"{type(self).__name__}(key={self.key!r}, vocabulary_list=({entries}{more}), dtype={self.dtype!r}, "
+            f"{type(self).__name__}(key={self.key!r}, vocabulary_list={vocabulary}, dtype={self.dtype!r}, "
             f"default_value={self.default_value}, num_oov_buckets={self.num_oov_buckets})"
         )
 
     @property
     def entries(self) -> tuple[Any, ...]:
         """`vocabulary_list`."""
+        if isinstance(self.vocabulary_list, LearnedVocabulary):
+            self.vocabulary_list.refuse()
         return self.vocabulary_list
 
 
 def categorical_column_with_vocabulary_list(
     key: str,
-    vocabulary_list: Iterable[Any],
+    vocabulary_list: Iterable[Any] | LearnedVocabulary,
     dtype: Any = None,
     default_value: int = -1,
     num_oov_buckets: int = 0,
@@ -49,8 +54,9 @@ def categorical_column_with_vocabulary_list(
 
     Args:
       key: name of the feature, and of the column.
-      vocabulary_list: strings or integers, each once.
-      dtype: type of the feature, `tf.string` or an integer type. None: that of the vocabulary.
+      vocabulary_list: strings or integers, each once; or `learned_vocabulary()`, for `adapt` to learn.
+      dtype: type of the feature, `tf.string` or an integer type. None: that of the vocabulary; of one that is to be
+        learnt, `tf.string`.
       default_value: id of values outside of the vocabulary; -1 drops them. Not together with `num_oov_buckets`.
       num_oov_buckets: values outside of the vocabulary are hashed into this many further ids.
 
@@ -70,17 +76,21 @@ def categorical_column_with_vocabulary_list(
              [0., 0., 0.]], dtype=float32)
     """
     given: Any = vocabulary_list
-    vocabulary = tuple(given) if given is not None else ()
-    vocabulary_dtype = _check_vocabulary(vocabulary, key)
+    if isinstance(given, LearnedVocabulary):
+        vocabulary: Any = given
+        vocabulary_dtype = tf.string if dtype is None else _checks.as_dtype(dtype)
+    else:
+        vocabulary = tuple(given) if given is not None else ()
+        vocabulary_dtype = _check_vocabulary(vocabulary, key)
+        # Python's own types, so that equal vocabularies are one however they were given, and cheap to hash.
+        vocabulary = tuple(item.item() if isinstance(item, np.generic) else item for item in vocabulary)
     check_out_of_vocabulary(key, num_oov_buckets, default_value, default_is_given=default_value != -1)
     dtype = vocabulary_dtype if dtype is None else _checks.as_dtype(dtype)
     _checks.check_string_or_int(dtype, f"column_name: {key}")
     if dtype.is_integer != vocabulary_dtype.is_integer:
         raise ValueError(f"dtype {dtype} and vocabulary dtype {vocabulary_dtype} do not match, column_name: {key}")
     _checks.check_key(key)
-    # Python's own types, so that equal vocabularies are one however they were given, and cheap to hash.
-    plain = tuple(item.item() if isinstance(item, np.generic) else item for item in vocabulary)
-    return VocabularyListCategoricalColumn(key, dtype, default_value, num_oov_buckets, plain)
+    return VocabularyListCategoricalColumn(key, dtype, default_value, num_oov_buckets, vocabulary)
 
 
 def _check_vocabulary(vocabulary: tuple[Any, ...], key: object) -> tf.DType:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from headway.input_pipelines import _checks, _columns, _layout, _memory
+from headway import _columns
+from headway._columns import Coded, Column
+from headway.input_pipelines import _checks, _layout, _memory
 from headway.input_pipelines._interface import Pipeline
-from headway.input_pipelines._layout import Coded, Column
 from headway.input_pipelines._order import RowOrder
 
 
@@ -76,8 +77,8 @@ def from_dataframe(
 
     Every column but the label becomes a feature of its name; an index is not used. Strings and categories become
     string features, numbers keep their type. Missing values: "" for strings, NaN for numbers (integers with gaps
-    become float64, booleans with gaps float32). Dates, times and columns of mixed types are an error that names the
-    column.
+    become float64, booleans with gaps float32). Dates and times become seconds since 1970 (float64, for
+    `datetime_column`). Columns of mixed types are an error that names the column.
 
     Args:
       frame: the table.
@@ -103,7 +104,7 @@ def from_dataframe(
       >>> sorted(features), labels.numpy()
       (['age', 'job'], array([0, 1]))
     """
-    columns = _frame_columns(frame)
+    columns = _columns.of_frame(frame)
     names = [] if label is None else [label] if isinstance(label, str) else list(label)
     if label is not None and not names:
         raise ValueError("`label` must be a column name, a list of names, or None. Received: an empty list.")
@@ -123,27 +124,6 @@ def from_dataframe(
     )
     source = f"a {type(frame).__module__.split('.')[0]} {type(frame).__name__}"
     return _build(features, labels, source, batch_size, shuffle, num_epochs, seed, drop_remainder, label_name=label)
-
-
-def _frame_columns(frame: Any) -> dict[str, Any]:
-    """The columns of a data frame by name, of whichever library it is."""
-    if isinstance(frame, Mapping):
-        return dict(frame)
-    if hasattr(frame, "column_names") and hasattr(frame, "column"):
-        names = list(frame.column_names)
-        _checks.unique(names, "the Arrow table")
-        return {name: frame.column(number) for number, name in enumerate(names)}
-    if hasattr(frame, "iloc") and hasattr(frame, "columns"):
-        names = list(frame.columns)
-        _checks.unique(names, "the pandas data frame")
-        return {name: frame.iloc[:, number] for number, name in enumerate(names)}
-    if hasattr(frame, "get_column") and hasattr(frame, "columns"):
-        return {name: frame.get_column(name) for name in frame.columns}
-    collect = " Call `collect()` on it first." if hasattr(frame, "collect") else ""
-    raise ValueError(
-        "`frame` must be a pandas or polars data frame, an Arrow table, or a dict of columns. "
-        f"Received: {type(frame).__name__}.{collect}"
-    )
 
 
 def _build(
@@ -171,7 +151,7 @@ def _build(
     if isinstance(features, Mapping):
         if not features:
             raise ValueError("`features` must have at least one column. Received: an empty dict.")
-        _checks.unique(list(features), "`features`")
+        _columns.unique(list(features), "`features`")
         for name, values in features.items():
             if labels is not None and values is labels:
                 raise ValueError(
@@ -198,7 +178,7 @@ def _read_labels(labels: Any, label_name: str | Sequence[str] | None) -> Any:
     if isinstance(labels, Mapping):
         if not labels:
             raise ValueError("`labels` must have at least one column. Received: an empty dict.")
-        _checks.unique(list(labels), "`labels`")
+        _columns.unique(list(labels), "`labels`")
         return {name: _label(name, values, f"The label {name!r}") for name, values in labels.items()}
     name = label_name if isinstance(label_name, str) else "labels"
     return _label(name, labels, f"The label {name!r}" if name == label_name else "`labels`")

@@ -84,19 +84,3 @@ def listed(names: Sequence[Any], limit: int = 30) -> str:
     """Returns `names` quoted and separated by commas, cut after `limit` of them."""
     text = ", ".join(repr(name) for name in names[:limit])
     return f"{text} and {len(names) - limit} more" if len(names) > limit else text or "none"
-
-
-def unique(names: Sequence[Any], where: str) -> None:
-    """Raises if a name comes twice or is not a string."""
-    seen = set()
-    for name in names:
-        if not isinstance(name, str):
-            raise ValueError(
-                f"Column names must be strings, in {where}. Received: {name!r} ({type(name).__name__}). "
-                "Rename the columns, for example to 'x0', 'x1'."
-            )
-        if name in seen:
-            raise ValueError(
-                f"The column name {name!r} comes more than once in {where}. Give each column its own name."
-            )
-        seen.add(name)

@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway import _columns
 from headway.input_pipelines import _checks
 
 INFERENCE_ROWS = 1000
@@ -101,7 +102,7 @@ def read_names(
             raise ValueError(
                 "With `header=False`, `columns` must name the fields of a record in their order. Received: None."
             )
-        _checks.unique([name for name in columns if name is not None], "`columns`")
+        _columns.unique([name for name in columns if name is not None], "`columns`")
         return list(columns)
     first: list[str] | None = None
     for path in paths:
@@ -110,7 +111,7 @@ def read_names(
             continue
         if first is None:
             first = names
-            _checks.unique(names, f"the header of {path}")
+            _columns.unique(names, f"the header of {path}")
         elif names != first:
             raise ValueError(
                 f"All files must have the same header. {paths[0]} has {_checks.listed(first)}; "

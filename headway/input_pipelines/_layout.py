@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from headway._columns import Coded
 from headway._encoded import Encoded
 from headway.input_pipelines import _structure
 
@@ -23,25 +24,6 @@ from headway.input_pipelines import _structure
 _WIDEST_PACKED = 64
 
 Kind = Literal["values", "codes", "ragged"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Coded:
-    """A string column: `values[codes]`. Shapes: codes int32 `[rows, ...]`, values one byte string for each code."""
-
-    codes: npt.NDArray[np.int32]
-    values: Sequence[bytes]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the column, rows first."""
-        return self.codes.shape
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-
-Column = npt.NDArray[Any] | Coded
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -282,11 +281,6 @@ FEATURES: dict[str, tuple[list[Any], Any, str]] = {
         [NUMBER, fc.indicator_column(WORD)],
         {"number": [1.0, 2.0], "word": ["red"]},
         "Batch size (first dimension) of each feature must be same. Batch size of features (number, word): (2, 1)",
-    ),
-    "None among strings": (
-        [fc.indicator_column(WORD)],
-        {"word": np.array(["red", None], object)},
-        "Feature 'word' cannot be converted to a tensor",
     ),
     "string for a number": (
         [NUMBER],

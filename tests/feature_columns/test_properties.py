@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -25,10 +26,16 @@ IDS = [0, 4, -1, 2, 2, 1]
 NUMBERS_WITH_ZERO = [0.5, -3.0, float("nan"), 1.0, 0.0, 2.0]
 COLORS = pathlib.Path(tempfile.mkdtemp(), "colors.txt")
 COLORS.write_text("red\ngreen\nblue\n")
+PAIRS = [[float(i), 2.0 * i] for i in range(6)]
+TEXTS = ["A red hat.", "", "hat, hat -- HAT!", "?!", "no\u00ebl a", "a"]
 
 
 def vocabulary(key: str = "word", **options: Any) -> Any:
     return fc.categorical_column_with_vocabulary_list(key, ["red", "green", "blue"], **options)
+
+
+def vocabulary_learned(key: str) -> Any:
+    return fc.categorical_column_with_vocabulary_list(key, fc.learned_vocabulary(max_size=3))
 
 
 def buckets() -> Any:
@@ -211,8 +218,69 @@ TABLE: dict[str, tuple[str, Callable[[], list[Any]], Made]] = {
             "pair": tf.ragged.constant([[1.0] * 6, [], [2.0] * 4, [], [], [3.0, 4.0]]),
         },
     ),
+    "learned": (
+        "numeric_column",
+        lambda: fc.adapt(
+            [
+                fc.numeric_column("number", normalizer_fn=fc.learned_scale()),
+                fc.bucketized_column(fc.numeric_column("pair", shape=2), fc.learned_quantiles(3)),
+                fc.indicator_column(vocabulary_learned("word")),
+                fc.embedding_column(vocabulary_learned("second"), 2),
+            ],
+            {"number": NUMBERS, "pair": PAIRS, "word": WORDS, "second": WORDS},
+        ),
+        {"number": NUMBERS, "pair": PAIRS, "word": WORDS, "second": ragged_words()},
+    ),
+    "text": (
+        "text_column",
+        lambda: [
+            fc.indicator_column(fc.text_column("text", vocabulary=["a", "red", "hat"], num_oov_buckets=1)),
+            fc.embedding_column(fc.text_column("second", hash_bucket_size=7, max_tokens=2), 2),
+            fc.text_column("third", vocabulary=["hat", "a"]),
+        ],
+        {"text": TEXTS, "second": ragged_words(), "third": [[text, "A hat"] for text in TEXTS]},
+    ),
+    "sequence_text": (
+        "sequence_text_column",
+        lambda: [
+            fc.indicator_column(fc.sequence_text_column("text", vocabulary=["a", "red", "hat"])),
+            fc.embedding_column(fc.sequence_text_column("second", hash_bucket_size=7, max_tokens=9), 2),
+        ],
+        {"text": TEXTS, "second": TEXTS},
+    ),
+    "datetime": (
+        "datetime_column",
+        lambda: [
+            fc.datetime_column("day", ["weekday", "day_of_month", "month"], format="%d.%m.%Y"),
+            fc.datetime_column("seconds", ["hour", "day_of_year", "year", "epoch"], utc_offset_hours=-5),
+        ],
+        {
+            "day": ["31.12.1999", "", "1.1.2000", "29.02.2024", "28.02.1900", "3.5.2011"],
+            "seconds": np.array([0.0, 1.7e9, np.nan, -1.5, 86399.0, 951782400.0]),
+        },
+    ),
+    "preprocessing": (
+        "preprocessing_column",
+        lambda: [
+            fc.preprocessing_column(
+                keras.layers.Normalization(mean=[1.0, 2.0], variance=[4.0, 9.0]), "pair", shape=[2]
+            ),
+            fc.indicator_column(fc.preprocessing_column(keras.layers.StringLookup(vocabulary=["red"]), "word")),
+            fc.preprocessing_column(keras.layers.Hashing(num_bins=5), "word"),
+            fc.preprocessing_column(
+                keras.layers.TextVectorization(vocabulary=["hat", "a"], output_mode="count"), "text"
+            ),
+            fc.preprocessing_column(keras.layers.CategoryEncoding(num_tokens=5, output_mode="one_hot"), "known"),
+        ],
+        {"pair": PAIRS, "word": WORDS, "text": TEXTS, "known": [0.0, 1.0, 4.0, 2.0, 0.0, 3.0]},
+    ),
 }
 EVERY = pytest.mark.parametrize("row", TABLE)
+
+
+def named_function(column: Any) -> bool:
+    function = getattr(column, "normalizer_fn", None)
+    return function is None or "<" not in getattr(function, "__qualname__", "")
 
 
 def value_of(shape: Any) -> np.ndarray[Any, Any]:
@@ -322,6 +390,38 @@ def test_device_part_takes_raw_and_transformed_features(row: str) -> None:
 
 
 @EVERY
+def test_two_replicas(row: str, mirrored: tf.distribute.MirroredStrategy) -> None:
+    _, make, features = TABLE[row]
+    columns, variables, raw = make(), Variables(), tensors(features)
+    expected = outputs(columns, raw, 2, variables).numpy()
+    run = tf.function(lambda: mirrored.run(lambda: outputs(columns, raw, 2, variables)))
+    for result in mirrored.experimental_local_results(run()):
+        np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+@EVERY
+def test_written_and_read(row: str, tmp_path: pathlib.Path) -> None:
+    _, make, _ = TABLE[row]
+    columns = {"wide": make(), "deep": (make()[0],)}
+    if any(not named_function(column) for column in columns["wide"]):
+        with pytest.raises(ValueError, match="cannot be written to a file"):
+            fc.save(columns, tmp_path / "columns.json")
+        return
+    fc.save(columns, tmp_path / "columns.json")
+    assert fc.load(tmp_path / "columns.json") == columns
+
+
+@EVERY
+def test_described(row: str) -> None:
+    _, make, _ = TABLE[row]
+    columns = make()
+    table = fc.describe(columns)
+    assert [entry["column"] for entry in table] == [column.name for column in columns]
+    assert all(entry["kind"] and entry["missing"] for entry in table)
+    assert len(str(table).splitlines()) == 2 + len(columns)
+
+
+@EVERY
 def test_exported_model(row: str, tmp_path: pathlib.Path) -> None:
     _, make, features = TABLE[row]
     raw = tensors(features)
@@ -427,38 +527,6 @@ def test_passthrough_keeps_raw_features() -> None:
     assert sorted(key for key in result if not fc.is_transformed({key: 0})) == ["weight", "word"]
     assert result["weight"].numpy().tolist() == [2.0]
     assert_equal(transform(result), result)
-
-
-@pytest.mark.parametrize("form", ["single", "padded", "sparse", "unknown width"])
-@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
-def test_gradient_of_an_embedding_is_sparse_and_right(form: str, combiner: str) -> None:
-    ids = {"single": [[0], [2], [-1]], "sparse": [[0, 2], [2, -1], [-1, -1]]}.get(form, [[0, 2], [2, 2], [-1, -1]])
-    feature: Any = tf.constant(ids, tf.int64)
-    if form == "sparse":
-        feature = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], tf.constant([0, 2, 2], tf.int64), [3, 2])
-    signature = tf.TensorSpec([None, None], tf.int64) if form == "unknown width" else tf.type_spec_from_value(feature)
-    table = tf.Variable(value_of((4, 2)))
-    column = fc.embedding_column(fc.categorical_column_with_identity("id", 4), 2, combiner=combiner)
-
-    @tf.function(input_signature=[signature])
-    def gradient(feature: Any) -> Any:
-        with tf.GradientTape() as tape:
-            result = fc.dense_tensor([column], {"id": feature}, lambda *_: table)
-            loss = tf.reduce_sum(result * value_of((3, 2)))
-        return tape.gradient(loss, table)
-
-    slices = gradient(feature)
-    assert isinstance(slices, tf.IndexedSlices)
-    # By hand: each present id of a row receives the row's factor over the combiner's divisor.
-    expected = np.zeros((4, 2), np.float32)
-    for row, factors in zip(ids, value_of((3, 2)), strict=True):
-        present = [item for item in row if item >= 0]
-        for item in present:
-            divisor = {"sum": 1.0, "mean": len(present), "sqrtn": len(present) ** 0.5}[combiner]
-            expected[item] += factors / divisor
-    np.testing.assert_allclose(tf.convert_to_tensor(slices), expected, rtol=1e-6, atol=1e-7)
-    # A row of the table that no id of the batch names is not touched, not even with a zero.
-    assert set(slices.indices.numpy().tolist()) == {0, 2}
 
 
 def test_gradient_of_linear_weights_is_sparse() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -324,3 +325,26 @@ def test_several_labels_are_a_dict() -> None:
     assert labels["y"].numpy().tolist() == [3, 4]
     assert labels["z"].numpy().tolist() == [b"a", b"b"]
     assert next(iter(input_pipelines.from_dataframe({"x": [1, 2]}).dataset()))["x"].numpy().tolist() == [1, 2]
+
+
+_DAY = datetime.datetime(1970, 1, 2, 0, 0, 1, 500_000)
+_TIMES: dict[str, Any] = {
+    "NumPy": {"t": np.array(["1970-01-02T00:00:01.5", "NaT"], "M8[ms]")},
+    "pandas": pd.DataFrame({"t": pd.to_datetime([_DAY, None])}),
+    "pandas zoned": pd.DataFrame({"t": pd.to_datetime([_DAY, None], utc=True).tz_convert("Asia/Tokyo")}),
+    "polars": pl.DataFrame({"t": [_DAY, None]}),
+    "Arrow": pa.table({"t": pa.array([_DAY, None])}),
+}
+
+
+@pytest.mark.parametrize("frame", _TIMES.values(), ids=_TIMES)
+def test_times_are_seconds_since_1970(frame: Any) -> None:
+    (batch,) = input_pipelines.from_dataframe(frame).dataset()
+    # 24 * 3600 + 1.5
+    np.testing.assert_array_equal(batch["t"], np.array([86401.5, np.nan]))
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame, lambda columns: pa.table(columns)], ids=["polars", "Arrow"])
+def test_dates_are_seconds_since_1970(frame: Any) -> None:
+    (batch,) = input_pipelines.from_dataframe(frame({"t": [datetime.date(1970, 1, 3), None]})).dataset()
+    np.testing.assert_array_equal(batch["t"], np.array([2 * 86400.0, np.nan]))

@@ -1,25 +1,49 @@
 """From whatever holds a column of values to a NumPy array or to dictionary-coded strings.
 
-Missing values (None, NaN, `pandas.NA`, nulls) become "" in columns of strings and NaN in columns of numbers: whole
-numbers with gaps become float64, booleans with gaps float32. What has no clear meaning as a model's input is refused,
-with the column and the first bad value named.
+Missing values (None, NaN, NaT, `pandas.NA`, nulls) become "" in columns of strings and NaN in columns of numbers: whole
+numbers with gaps become float64, booleans with gaps float32. Dates and times become seconds since 1970. What has no
+clear meaning as a model's input is refused, with the column and the first bad value named.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from headway.input_pipelines._layout import Coded, Column
-
 _INTEGERS = (int, np.integer)
 _FLOATS = (float, np.floating)
+
+
+@dataclasses.dataclass(frozen=True)
+class Coded:
+    """A string column: `values[codes]`. Shapes: codes int32 `[rows, ...]`, values one byte string for each code."""
+
+    codes: npt.NDArray[np.int32]
+    values: Sequence[bytes]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the column, rows first."""
+        return self.codes.shape
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def strings(self) -> npt.NDArray[Any]:
+        """Returns the strings themselves, an array of bytes objects."""
+        values = np.empty(len(self.values), object)
+        values[:] = list(self.values)
+        return values[self.codes] if len(values) else np.empty(self.shape, object)
+
+
+Column = npt.NDArray[Any] | Coded
 
 
 def read(name: str, values: Any) -> Column:
@@ -43,6 +67,47 @@ def read(name: str, values: Any) -> Column:
     if isinstance(values, Coded):
         return values
     return _from_array(name, _as_array(name, values))
+
+
+def of_frame(frame: Any) -> dict[str, Any]:
+    """Returns the columns of a data frame by name, of whichever library it is.
+
+    Raises:
+      ValueError: it is none, or its names are no strings or repeat.
+    """
+    if isinstance(frame, Mapping):
+        return dict(frame)
+    if hasattr(frame, "column_names") and hasattr(frame, "column"):
+        names = list(frame.column_names)
+        unique(names, "the Arrow table")
+        return {name: frame.column(number) for number, name in enumerate(names)}
+    if hasattr(frame, "iloc") and hasattr(frame, "columns"):
+        names = list(frame.columns)
+        unique(names, "the pandas data frame")
+        return {name: frame.iloc[:, number] for number, name in enumerate(names)}
+    if hasattr(frame, "get_column") and hasattr(frame, "columns"):
+        return {name: frame.get_column(name) for name in frame.columns}
+    collect = " Call `collect()` on it first." if hasattr(frame, "collect") else ""
+    raise ValueError(
+        "`frame` must be a pandas or polars data frame, an Arrow table, or a dict of columns. "
+        f"Received: {type(frame).__name__}.{collect}"
+    )
+
+
+def unique(names: Sequence[Any], where: str) -> None:
+    """Raises if a name comes twice or is not a string."""
+    seen = set()
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"Column names must be strings, in {where}. Received: {name!r} ({type(name).__name__}). "
+                "Rename the columns, for example to 'x0', 'x1'."
+            )
+        if name in seen:
+            raise ValueError(
+                f"The column name {name!r} comes more than once in {where}. Give each column its own name."
+            )
+        seen.add(name)
 
 
 def _is_instance(value: Any, module: str, type_names: Sequence[str]) -> bool:
@@ -82,9 +147,21 @@ def _from_array(name: str, array: npt.NDArray[Any]) -> Column:
         return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
     if array.dtype.kind in "USOT":
         return _from_objects(name, array)
-    if array.dtype.kind in "Mm":
-        raise ValueError(_no_input(name, "times" if array.dtype.kind == "M" else "durations", array.dtype))
+    if array.dtype.kind == "M":
+        return seconds(array)
+    if array.dtype.kind == "m":
+        raise ValueError(_no_input(name, "durations", array.dtype))
     raise ValueError(f"Column {name!r} has type {array.dtype}; it must be of booleans, integers, floats or strings.")
+
+
+def seconds(times: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Returns datetime64 values as seconds since 1970-01-01 (UTC), NaN for NaT.
+
+    float64 holds them to a microsecond; float32 would to two minutes only.
+    """
+    # In whole microseconds first: a finer unit would lose digits on its way to float64.
+    numbers = times.astype("M8[us]").astype(np.int64) / 1e6
+    return np.where(np.isnat(times), np.nan, numbers)
 
 
 def _no_input(name: str, what: str, dtype: Any) -> str:
@@ -231,8 +308,10 @@ def _from_pandas(name: str, series: Any) -> Column:
         raise ValueError(
             f"Column {name!r} has type {dtype}; make it numbers, for example with `column.astype('float64')`."
         )
-    if isinstance(dtype, pd.DatetimeTZDtype | pd.PeriodDtype):
-        raise ValueError(_no_input(name, "times", dtype))
+    if isinstance(dtype, pd.PeriodDtype):
+        raise ValueError(_no_input(name, "periods", dtype))
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return seconds(series.to_numpy("M8[ns]"))
     return _from_array(name, series.to_numpy())
 
 
@@ -268,8 +347,8 @@ def _from_polars(name: str, series: Any) -> Column:
             distinct, pl.Series(range(len(distinct)), dtype=pl.Int32), default=-1, return_dtype=pl.Int32
         )
         return _taken(name, codes.to_numpy(), np.asarray(distinct.to_list(), dtype=object))
-    if series.dtype in (pl.Date, pl.Time):
-        raise ValueError(_no_input(name, "dates or times of day", series.dtype))
+    if series.dtype == pl.Time:
+        raise ValueError(_no_input(name, "times of day", series.dtype))
     if series.dtype in (pl.Struct, pl.Object):
         raise ValueError(
             f"Column {name!r} has type {series.dtype}; it must be of booleans, integers, floats or strings."
@@ -298,6 +377,6 @@ def _from_arrow(name: str, column: Any) -> Column:
         if isinstance(inner, Coded):
             return Coded(inner.codes.reshape(-1, kind.list_size), inner.values)
         return inner.reshape(-1, kind.list_size)
-    if pa.types.is_date(kind) or pa.types.is_time(kind):
-        raise ValueError(_no_input(name, "dates or times of day", kind))
+    if pa.types.is_time(kind):
+        raise ValueError(_no_input(name, "times of day", kind))
     return _from_array(name, column.to_numpy(zero_copy_only=False))
