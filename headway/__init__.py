@@ -23,7 +23,10 @@ _HOMES = {
     "feature_columns": "headway.feature_columns",
     "heads": "headway.heads",
     "input_pipelines": "headway.input_pipelines",
+    "BestExporter": "headway.estimators",
     "CheckpointSaverHook": "headway.estimators",
+    "CheckpointSaverListener": "headway.estimators",
+    "ClassificationOutput": "headway.estimators",
     "DNNClassifier": "headway.estimators",
     "DNNEstimator": "headway.estimators",
     "DNNLinearCombinedClassifier": "headway.estimators",
@@ -32,9 +35,16 @@ _HOMES = {
     "DNNRegressor": "headway.estimators",
     "Estimator": "headway.estimators",
     "EstimatorSpec": "headway.estimators",
+    "EvalOutput": "headway.estimators",
+    "EvalSpec": "headway.estimators",
+    "ExportOutput": "headway.estimators",
+    "Exporter": "headway.estimators",
+    "FinalExporter": "headway.estimators",
     "FinalOpsHook": "headway.estimators",
     "GlobalStepWaiterHook": "headway.estimators",
     "Hook": "headway.estimators",
+    "InMemoryEvaluatorHook": "headway.estimators",
+    "LatestExporter": "headway.estimators",
     "LazyAdam": "headway.estimators",
     "LinearClassifier": "headway.estimators",
     "LinearEstimator": "headway.estimators",
@@ -43,18 +53,38 @@ _HOMES = {
     "ModeKeys": "headway.estimators",
     "NanLossDuringTrainingError": "headway.estimators",
     "NanTensorHook": "headway.estimators",
+    "PredictOutput": "headway.estimators",
     "ProfilerHook": "headway.estimators",
+    "RegressionOutput": "headway.estimators",
     "Run": "headway.estimators",
     "RunConfig": "headway.estimators",
+    "ServingInputReceiver": "headway.estimators",
     "StepCounterHook": "headway.estimators",
     "StopAtStepHook": "headway.estimators",
     "SummarySaverHook": "headway.estimators",
+    "SupervisedInputReceiver": "headway.estimators",
+    "TensorServingInputReceiver": "headway.estimators",
+    "TrainSpec": "headway.estimators",
+    "UnsupervisedInputReceiver": "headway.estimators",
     "WarmStartSettings": "headway.estimators",
+    "add_metrics": "headway.estimators",
+    "build_parsing_serving_input_receiver_fn": "headway.estimators",
+    "build_raw_serving_input_receiver_fn": "headway.estimators",
+    "build_raw_supervised_input_receiver_fn": "headway.estimators",
+    "build_supervised_input_receiver_fn_from_input_fn": "headway.estimators",
     "classifier_parse_example_spec": "headway.estimators",
     "every_n_secs": "headway.estimators",
     "every_n_steps": "headway.estimators",
+    "make_early_stopping_hook": "headway.estimators",
+    "make_stop_at_checkpoint_step_hook": "headway.estimators",
     "minimize": "headway.estimators",
+    "read_eval_metrics": "headway.estimators",
     "regressor_parse_example_spec": "headway.estimators",
+    "stop_if_higher_hook": "headway.estimators",
+    "stop_if_lower_hook": "headway.estimators",
+    "stop_if_no_decrease_hook": "headway.estimators",
+    "stop_if_no_increase_hook": "headway.estimators",
+    "train_and_evaluate": "headway.estimators",
 }
 
 if TYPE_CHECKING:
@@ -62,7 +92,10 @@ if TYPE_CHECKING:
     from headway import feature_columns as feature_columns
     from headway import heads as heads
     from headway import input_pipelines as input_pipelines
+    from headway.estimators import BestExporter as BestExporter
     from headway.estimators import CheckpointSaverHook as CheckpointSaverHook
+    from headway.estimators import CheckpointSaverListener as CheckpointSaverListener
+    from headway.estimators import ClassificationOutput as ClassificationOutput
     from headway.estimators import DNNClassifier as DNNClassifier
     from headway.estimators import DNNEstimator as DNNEstimator
     from headway.estimators import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
@@ -71,9 +104,16 @@ if TYPE_CHECKING:
     from headway.estimators import DNNRegressor as DNNRegressor
     from headway.estimators import Estimator as Estimator
     from headway.estimators import EstimatorSpec as EstimatorSpec
+    from headway.estimators import EvalOutput as EvalOutput
+    from headway.estimators import EvalSpec as EvalSpec
+    from headway.estimators import Exporter as Exporter
+    from headway.estimators import ExportOutput as ExportOutput
+    from headway.estimators import FinalExporter as FinalExporter
     from headway.estimators import FinalOpsHook as FinalOpsHook
     from headway.estimators import GlobalStepWaiterHook as GlobalStepWaiterHook
     from headway.estimators import Hook as Hook
+    from headway.estimators import InMemoryEvaluatorHook as InMemoryEvaluatorHook
+    from headway.estimators import LatestExporter as LatestExporter
     from headway.estimators import LazyAdam as LazyAdam
     from headway.estimators import LinearClassifier as LinearClassifier
     from headway.estimators import LinearEstimator as LinearEstimator
@@ -82,18 +122,40 @@ if TYPE_CHECKING:
     from headway.estimators import ModeKeys as ModeKeys
     from headway.estimators import NanLossDuringTrainingError as NanLossDuringTrainingError
     from headway.estimators import NanTensorHook as NanTensorHook
+    from headway.estimators import PredictOutput as PredictOutput
     from headway.estimators import ProfilerHook as ProfilerHook
+    from headway.estimators import RegressionOutput as RegressionOutput
     from headway.estimators import Run as Run
     from headway.estimators import RunConfig as RunConfig
+    from headway.estimators import ServingInputReceiver as ServingInputReceiver
     from headway.estimators import StepCounterHook as StepCounterHook
     from headway.estimators import StopAtStepHook as StopAtStepHook
     from headway.estimators import SummarySaverHook as SummarySaverHook
+    from headway.estimators import SupervisedInputReceiver as SupervisedInputReceiver
+    from headway.estimators import TensorServingInputReceiver as TensorServingInputReceiver
+    from headway.estimators import TrainSpec as TrainSpec
+    from headway.estimators import UnsupervisedInputReceiver as UnsupervisedInputReceiver
     from headway.estimators import WarmStartSettings as WarmStartSettings
+    from headway.estimators import add_metrics as add_metrics
+    from headway.estimators import build_parsing_serving_input_receiver_fn as build_parsing_serving_input_receiver_fn
+    from headway.estimators import build_raw_serving_input_receiver_fn as build_raw_serving_input_receiver_fn
+    from headway.estimators import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
+    from headway.estimators import (
+        build_supervised_input_receiver_fn_from_input_fn as build_supervised_input_receiver_fn_from_input_fn,
+    )
     from headway.estimators import classifier_parse_example_spec as classifier_parse_example_spec
     from headway.estimators import every_n_secs as every_n_secs
     from headway.estimators import every_n_steps as every_n_steps
+    from headway.estimators import make_early_stopping_hook as make_early_stopping_hook
+    from headway.estimators import make_stop_at_checkpoint_step_hook as make_stop_at_checkpoint_step_hook
     from headway.estimators import minimize as minimize
+    from headway.estimators import read_eval_metrics as read_eval_metrics
     from headway.estimators import regressor_parse_example_spec as regressor_parse_example_spec
+    from headway.estimators import stop_if_higher_hook as stop_if_higher_hook
+    from headway.estimators import stop_if_lower_hook as stop_if_lower_hook
+    from headway.estimators import stop_if_no_decrease_hook as stop_if_no_decrease_hook
+    from headway.estimators import stop_if_no_increase_hook as stop_if_no_increase_hook
+    from headway.estimators import train_and_evaluate as train_and_evaluate
 
 __all__ = [*sorted(_HOMES), "__version__"]
 

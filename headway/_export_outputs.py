@@ -15,6 +15,17 @@ class ExportOutput:
     The kinds are `ClassificationOutput`, `RegressionOutput` and `PredictOutput` for serving, `EvalOutput` and
     `TrainOutput` for exported evaluation and training graphs. A subclass of your own defines `method_name` and
     `signature_outputs`.
+
+    Example:
+      >>> class Scores(ExportOutput):
+      ...     method_name = "tensorflow/serving/predict"
+      ...     def __init__(self, scores):
+      ...         self.scores = scores
+      ...     @property
+      ...     def signature_outputs(self):
+      ...         return {"scores": self.scores}
+      >>> sorted(Scores(tf.constant([0.5])).signature_outputs)
+      ['scores']
     """
 
     method_name: ClassVar[str] = ""
@@ -29,20 +40,29 @@ class ExportOutput:
     def check_receiver_tensors(self, receiver_tensors: Mapping[str, tf.Tensor]) -> None:
         """Raises `ValueError` where this kind of output cannot serve inputs such as `receiver_tensors`."""
 
-    def as_signature_def(self, receiver_tensors: Mapping[str, tf.Tensor]) -> Any:
+    def signature_inputs(self, receiver_tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the input tensors by the names that they have in the exported signature."""
+        return dict(receiver_tensors)
+
+    def as_signature_def(
+        self, receiver_tensors: Mapping[str, tf.Tensor], outputs: Mapping[str, tf.Tensor] | None = None
+    ) -> Any:
         """Returns the `SignatureDef` proto of this output. For graph mode: every tensor must be symbolic.
 
         Args:
           receiver_tensors: input tensors by name.
+          outputs: the counterparts of `signature_outputs` where these have been copied into another graph.
 
         Raises:
           ValueError: the receiver tensors do not fit this kind of output.
         """
         self.check_receiver_tensors(receiver_tensors)
+        inputs = self.signature_inputs(receiver_tensors)
+        outputs = self.signature_outputs if outputs is None else outputs
         saved_model = tf.compat.v1.saved_model
         return saved_model.build_signature_def(
-            inputs={key: saved_model.build_tensor_info(value) for key, value in receiver_tensors.items()},
-            outputs={key: saved_model.build_tensor_info(value) for key, value in self.signature_outputs.items()},
+            inputs={key: saved_model.build_tensor_info(value) for key, value in inputs.items()},
+            outputs={key: saved_model.build_tensor_info(value) for key, value in outputs.items()},
             method_name=self.method_name,
         )
 
@@ -61,10 +81,9 @@ class _StringServedOutput(ExportOutput):
                 f"`tf.io.parse_example`, or export a PredictOutput. Received: {dict(receiver_tensors)}"
             )
 
-    def as_signature_def(self, receiver_tensors: Mapping[str, tf.Tensor]) -> Any:
-        self.check_receiver_tensors(receiver_tensors)
+    def signature_inputs(self, receiver_tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         (examples,) = receiver_tensors.values()
-        return super().as_signature_def({"inputs": examples})
+        return {"inputs": examples}
 
 
 class ClassificationOutput(_StringServedOutput):

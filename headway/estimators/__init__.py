@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from headway import _backend as _backend
+from headway._export_outputs import ClassificationOutput as ClassificationOutput
+from headway._export_outputs import EvalOutput as EvalOutput
+from headway._export_outputs import ExportOutput as ExportOutput
+from headway._export_outputs import PredictOutput as PredictOutput
+from headway._export_outputs import RegressionOutput as RegressionOutput
 from headway._optimize import minimize as minimize
 from headway._spec import EstimatorSpec as EstimatorSpec
 from headway._spec import ModeKeys as ModeKeys
 from headway._updates import LazyAdam as LazyAdam
+from headway.estimators._add_metrics import add_metrics as add_metrics
 from headway.estimators._canned_combined import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
 from headway.estimators._canned_combined import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
 from headway.estimators._canned_combined import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
@@ -26,18 +32,51 @@ from headway.estimators._classic_hooks import ProfilerHook as ProfilerHook
 from headway.estimators._classic_hooks import StepCounterHook as StepCounterHook
 from headway.estimators._classic_hooks import StopAtStepHook as StopAtStepHook
 from headway.estimators._classic_hooks import SummarySaverHook as SummarySaverHook
+from headway.estimators._early_stopping import make_early_stopping_hook as make_early_stopping_hook
+from headway.estimators._early_stopping import stop_if_higher_hook as stop_if_higher_hook
+from headway.estimators._early_stopping import stop_if_lower_hook as stop_if_lower_hook
+from headway.estimators._early_stopping import stop_if_no_decrease_hook as stop_if_no_decrease_hook
+from headway.estimators._early_stopping import stop_if_no_increase_hook as stop_if_no_increase_hook
 from headway.estimators._estimator import Estimator as Estimator
+from headway.estimators._evaluator_hooks import InMemoryEvaluatorHook as InMemoryEvaluatorHook
+from headway.estimators._evaluator_hooks import make_stop_at_checkpoint_step_hook as make_stop_at_checkpoint_step_hook
+from headway.estimators._event_files import read_eval_metrics as read_eval_metrics
+from headway.estimators._exporters import BestExporter as BestExporter
+from headway.estimators._exporters import Exporter as Exporter
+from headway.estimators._exporters import FinalExporter as FinalExporter
+from headway.estimators._exporters import LatestExporter as LatestExporter
 from headway.estimators._hooks import Hook as Hook
 from headway.estimators._hooks import Run as Run
 from headway.estimators._hooks import every_n_secs as every_n_secs
 from headway.estimators._hooks import every_n_steps as every_n_steps
+from headway.estimators._listeners import CheckpointSaverListener as CheckpointSaverListener
+from headway.estimators._receivers import ServingInputReceiver as ServingInputReceiver
+from headway.estimators._receivers import SupervisedInputReceiver as SupervisedInputReceiver
+from headway.estimators._receivers import TensorServingInputReceiver as TensorServingInputReceiver
+from headway.estimators._receivers import UnsupervisedInputReceiver as UnsupervisedInputReceiver
+from headway.estimators._receivers import (
+    build_parsing_serving_input_receiver_fn as build_parsing_serving_input_receiver_fn,
+)
+from headway.estimators._receivers import build_raw_serving_input_receiver_fn as build_raw_serving_input_receiver_fn
+from headway.estimators._receivers import (
+    build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn,
+)
+from headway.estimators._receivers import (
+    build_supervised_input_receiver_fn_from_input_fn as build_supervised_input_receiver_fn_from_input_fn,
+)
 from headway.estimators._run_config import RunConfig as RunConfig
+from headway.estimators._train_and_evaluate import EvalSpec as EvalSpec
+from headway.estimators._train_and_evaluate import TrainSpec as TrainSpec
+from headway.estimators._train_and_evaluate import train_and_evaluate as train_and_evaluate
 from headway.estimators._warm_start import WarmStartSettings as WarmStartSettings
 from headway.feature_columns._parsing import classifier_parse_example_spec as classifier_parse_example_spec
 from headway.feature_columns._parsing import regressor_parse_example_spec as regressor_parse_example_spec
 
 __all__ = [
+    "BestExporter",
     "CheckpointSaverHook",
+    "CheckpointSaverListener",
+    "ClassificationOutput",
     "DNNClassifier",
     "DNNEstimator",
     "DNNLinearCombinedClassifier",
@@ -46,9 +85,16 @@ __all__ = [
     "DNNRegressor",
     "Estimator",
     "EstimatorSpec",
+    "EvalOutput",
+    "EvalSpec",
+    "ExportOutput",
+    "Exporter",
+    "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
     "Hook",
+    "InMemoryEvaluatorHook",
+    "LatestExporter",
     "LazyAdam",
     "LinearClassifier",
     "LinearEstimator",
@@ -57,16 +103,36 @@ __all__ = [
     "ModeKeys",
     "NanLossDuringTrainingError",
     "NanTensorHook",
+    "PredictOutput",
     "ProfilerHook",
+    "RegressionOutput",
     "Run",
     "RunConfig",
+    "ServingInputReceiver",
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "SupervisedInputReceiver",
+    "TensorServingInputReceiver",
+    "TrainSpec",
+    "UnsupervisedInputReceiver",
     "WarmStartSettings",
+    "add_metrics",
+    "build_parsing_serving_input_receiver_fn",
+    "build_raw_serving_input_receiver_fn",
+    "build_raw_supervised_input_receiver_fn",
+    "build_supervised_input_receiver_fn_from_input_fn",
     "classifier_parse_example_spec",
     "every_n_secs",
     "every_n_steps",
+    "make_early_stopping_hook",
+    "make_stop_at_checkpoint_step_hook",
     "minimize",
+    "read_eval_metrics",
     "regressor_parse_example_spec",
+    "stop_if_higher_hook",
+    "stop_if_lower_hook",
+    "stop_if_no_decrease_hook",
+    "stop_if_no_increase_hook",
+    "train_and_evaluate",
 ]

@@ -166,6 +166,16 @@ class _Inputs(tf.Module):
         names: dict[str, list[str]] = self._transform.float_names
         return names
 
+    def keeping_all(self) -> _Inputs:
+        """Returns a transform that keeps all raw features beside what it makes of them."""
+        return _Inputs(self._transform.columns, None)
+
+    @property
+    def parse_example_spec(self) -> dict[str, Any]:
+        """What must be read from serialised examples for the columns."""
+        spec: dict[str, Any] = fc.make_parse_example_spec(self._transform.columns)
+        return spec
+
     @tf.autograph.experimental.do_not_convert
     def __call__(self, features: Any) -> dict[str, Any]:
         if not isinstance(features, Mapping):

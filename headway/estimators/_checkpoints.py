@@ -169,16 +169,61 @@ def write_tensors(
         )
         data, index = ".data-00000-of-00001", ".index"
         for ending in (data, index):
-            _flush(temporary + ending)
+            flush(temporary + ending)
         if before_visible is not None:
             before_visible(path)
         # A checkpoint exists as soon as its index does, so the data goes first.
         for ending in (data, index):
             tf.io.gfile.rename(temporary + ending, path + ending, overwrite=True)
-        _flush(os.path.dirname(path))
+        flush(os.path.dirname(path))
     finally:
         for leftover in tf.io.gfile.glob(_escaped(temporary) + "*"):
             tf.io.gfile.remove(leftover)
+
+
+def at(path: str) -> Checkpoint:
+    """Returns the checkpoint that a user names by its path without ending.
+
+    Raises:
+      ValueError: if there is none.
+    """
+    path = os.fspath(path)
+    if not tf.io.gfile.exists(path + ".index"):
+        raise ValueError(
+            "`checkpoint_path` must be the path of a checkpoint without ending, such as '.../model.ckpt-100'. "
+            f"Received: {path!r}."
+        )
+    match = re.search(r"-(\d+)$", path)
+    return Checkpoint(path, int(match[1]) if match else 0)
+
+
+def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> dict[str, Any]:
+    """Returns the values that variables have in a checkpoint, by full name.
+
+    What follows from the global step or from the seed may be missing there, and is then left out.
+
+    Raises:
+      CheckpointError: if a variable is missing there or has another shape.
+      tf.errors.OpError: if the files cannot be read.
+    """
+    reader = tf.train.load_checkpoint(checkpoint.path)
+    shapes = reader.get_variable_to_shape_map()
+    values: dict[str, Any] = {}
+    for name, variable in variables.items():
+        if name not in shapes:
+            continue
+        if tuple(shapes[name]) != tuple(variable.shape):
+            raise CheckpointError(
+                f"The variable {name!r} has shape {tuple(variable.shape)} in the model and {tuple(shapes[name])} "
+                "in the checkpoint "
+                f"{checkpoint.path}. Use another model_dir, or change model_fn back to what it was when the checkpoint "
+                "was written."
+            )
+        values[name] = reader.get_tensor(name)
+    needed = [name for name in variables if name not in shapes and not _DERIVED.search(name)]
+    if needed:
+        raise CheckpointError(_missing_message(needed, sorted(set(shapes) - set(variables)), checkpoint.path))
+    return values
 
 
 def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
@@ -188,25 +233,7 @@ def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
       CheckpointError: if a variable is missing there or has another shape; nothing is changed then.
       tf.errors.OpError: if the files cannot be read.
     """
-    reader = tf.train.load_checkpoint(checkpoint.path)
-    shapes = reader.get_variable_to_shape_map()
-    values: dict[str, Any] = {}
-    missing = []
-    for name, entry in store.entries.items():
-        if name not in shapes:
-            missing.append(name)
-        elif tuple(shapes[name]) != tuple(entry.variable.shape):
-            raise CheckpointError(
-                f"The variable {name!r} has shape {tuple(entry.variable.shape)} in the model and {tuple(shapes[name])} "
-                "in the checkpoint "
-                f"{checkpoint.path}. Use another model_dir, or change model_fn back to what it was when the checkpoint "
-                "was written."
-            )
-        else:
-            values[name] = reader.get_tensor(name)
-    needed = [name for name in missing if not _DERIVED.search(name)]
-    if needed:
-        raise CheckpointError(_missing_message(needed, sorted(set(shapes) - set(store.entries)), checkpoint.path))
+    values = values_for({name: entry.variable for name, entry in store.entries.items()}, checkpoint)
     for name, value in values.items():
         variable = store.entries[name].variable
         if name.endswith("/learning_rate") and value != variable.numpy():
@@ -218,9 +245,9 @@ def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
                 variable.numpy(),
             )
         variable.assign(tf.cast(value, variable.dtype))
-    for name in missing:
-        if name.endswith("/iter"):
-            store.entries[name].variable.assign(tf.cast(store.global_step, store.entries[name].variable.dtype))
+    for name, entry in store.entries.items():
+        if name not in values and name.endswith("/iter"):
+            entry.variable.assign(tf.cast(store.global_step, entry.variable.dtype))
 
 
 def is_readable(checkpoint: Checkpoint) -> bool:
@@ -302,7 +329,7 @@ def save_position(path: str, position: Mapping[str, Any], iterator: Any = None) 
     temporary = f"{base}.json.tmp-{os.getpid()}"
     with tf.io.gfile.GFile(temporary, "w") as file:
         file.write(json.dumps({**position, "iterator": iterator is not None}))
-    _flush(temporary)
+    flush(temporary)
     tf.io.gfile.rename(temporary, base + ".json", overwrite=True)
 
 
@@ -359,9 +386,9 @@ def _write_state(model_dir: str, names: Mapping[str, float], last_preserved: flo
     temporary = f"{path}.tmp-{os.getpid()}"
     with tf.io.gfile.GFile(temporary, "w") as file:
         file.write("\n".join(lines) + "\n")
-    _flush(temporary)
+    flush(temporary)
     tf.io.gfile.rename(temporary, path, overwrite=True)
-    _flush(model_dir)
+    flush(model_dir)
 
 
 def _delete(path: str) -> None:
@@ -376,7 +403,7 @@ def _remove(path: str) -> None:
         (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
 
 
-def _flush(path: str) -> None:
+def flush(path: str) -> None:
     """Makes the operating system write a local file or directory entry to the disk."""
     if "://" in path:
         return

@@ -437,12 +437,13 @@ class GlobalStepWaiterHook(Hook):
         while (
             self._wait_until_step > 0
             and run.step < self._wait_until_step
-            and _saved_step(run.model_dir) < self._wait_until_step
+            and saved_step(run.model_dir) < self._wait_until_step
         ):
             logger.info("Waiting for global step %d before starting training.", self._wait_until_step)
             time.sleep(self._poll_secs)
 
 
-def _saved_step(model_dir: str) -> int:
+def saved_step(model_dir: str) -> int:
+    """Returns the global step of the newest checkpoint; -1 if there is none."""
     latest = tf.train.latest_checkpoint(model_dir)
     return -1 if latest is None else int(np.asarray(as_number(tf.train.load_variable(latest, "global_step"))))

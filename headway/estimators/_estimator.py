@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +14,18 @@ import tensorflow as tf
 from headway._encoded import compiled_transform
 from headway._log import logger
 from headway._spec import ModeKeys
-from headway.estimators import _checkpoints, _evaluation, _finite, _input, _prediction, _structure, _warm_start
+from headway.estimators import (
+    _arguments,
+    _checkpoints,
+    _evaluation,
+    _exporting,
+    _finite,
+    _input,
+    _prediction,
+    _receivers,
+    _structure,
+    _warm_start,
+)
 from headway.estimators._checkpoints import CheckpointDirectory
 from headway.estimators._classic_hooks import (
     CheckpointSaverHook,
@@ -26,7 +36,7 @@ from headway.estimators._classic_hooks import (
 )
 from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, adapted
-from headway.estimators._model import Model, check_model_fn
+from headway.estimators._model import Model, check_model_fn, invoke
 from headway.estimators._programs import EvaluateProgram, PredictProgram, Program, TrainProgram
 from headway.estimators._progress import progress_hook
 from headway.estimators._readable import readable_errors
@@ -96,7 +106,7 @@ class Estimator:
         if input_transform is not None and not callable(input_transform):
             raise TypeError(f"`input_transform` must be a function of the features. Received: {input_transform!r}.")
         self._model_fn = model_fn
-        self._config = _with_model_dir(config, model_dir)
+        self._config = _arguments.with_model_dir(config, model_dir)
         self._params = copy.deepcopy(params)
         self._warm_start = _warm_start.checked(warm_start_from)
         # Functions keep their traces, so that the rows of training, evaluation and prediction share them.
@@ -114,8 +124,9 @@ class Estimator:
         self._programs: dict[Any, Program] = {}
         self._training: Weights | None = None
         self._graph_written = False
-
-        _prepare_devices(self._config)
+        # The specs of the features that came last, before the input transform.
+        self._seen: Any = None
+        _arguments.prepare_devices(self._config)
 
     @property
     def model_dir(self) -> str:
@@ -137,10 +148,19 @@ class Estimator:
         """The model_fn as a function of `(features, labels, mode, config)`, with `params` filled in."""
 
         def public_model_fn(features: Any, labels: Any, mode: str, config: RunConfig | None) -> Any:
-            model = Model(self._model_fn, self._params, config or self._config, tf.distribute.get_strategy())
-            return model.invoke(features, labels, mode)
+            return invoke(self._model_fn, self._params, config or self._config, features, labels, mode)
 
         return public_model_fn
+
+    @property
+    def input_transform(self) -> Any:
+        """The function that makes the features of the model_fn from those of the input; None if they are the same."""
+        return None if self._input_transform is None else self._input_transform.python_function
+
+    @property
+    def warm_start_from(self) -> _warm_start.WarmStartSettings | None:
+        """The settings of the warm start, or None."""
+        return self._warm_start
 
     def latest_checkpoint(self) -> str | None:
         """Returns the path, without ending, of the newest checkpoint in `model_dir`; None if there is none."""
@@ -198,10 +218,10 @@ class Estimator:
           ValueError: if both `steps` and `max_steps` are given, one is not positive, or there is no data.
           NanLossDuringTrainingError: if the loss becomes NaN.
         """
-        _check_train_arguments(steps, max_steps, self._config)
+        _arguments.check_train_arguments(steps, max_steps, self._config)
         _input.check_input_fn(input_fn)
-        user_hooks = [adapted(hook) for hook in _sequence(hooks, "hooks")]
-        listeners = _sequence(saving_listeners, "saving_listeners")
+        user_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
+        listeners = _arguments.sequence(saving_listeners, "saving_listeners")
         latest = _checkpoints.newest_readable(self._directory)
         if max_steps is not None and latest is not None and latest.step >= max_steps:
             logger.info(
@@ -253,7 +273,7 @@ class Estimator:
         if steps is not None and steps <= 0:
             raise ValueError(f"Must specify steps > 0, given: {steps}")
         _input.check_input_fn(input_fn)
-        eval_hooks = [adapted(hook) for hook in _sequence(hooks, "hooks")]
+        eval_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
         strategy = self._config.eval_distribute or self._config.train_distribute or tf.distribute.get_strategy()
         weights = self._weights_for(strategy)
         pipeline = self._rows(input_fn, ModeKeys.EVAL, strategy)
@@ -265,8 +285,8 @@ class Estimator:
             result = _evaluation.evaluate(
                 program, iterator, tables, steps=steps, hooks=eval_hooks, model_dir=self.model_dir
             )
-        if self._config.is_chief:
-            _evaluation.report(result, self._eval_dir(name), path)
+        if self._config.is_chief or self._config.task_type == "evaluator":
+            _evaluation.report(result, self.eval_dir(name), path)
         return result
 
     def predict(
@@ -297,8 +317,110 @@ class Estimator:
         """
         _input.check_input_fn(input_fn)
         keys = [predict_keys] if isinstance(predict_keys, str) else None if predict_keys is None else list(predict_keys)
-        predict_hooks = [adapted(hook) for hook in _sequence(hooks, "hooks")]
+        predict_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
         return self._predictions(input_fn, keys, predict_hooks, checkpoint_path, yield_single_examples)
+
+    def export_saved_model(
+        self,
+        export_dir_base: str | os.PathLike[str],
+        serving_input_receiver_fn: Callable[[], Any] | None = None,
+        assets_extra: Mapping[str, str] | None = None,
+        as_text: bool = False,
+        checkpoint_path: str | None = None,
+        experimental_mode: str = ModeKeys.PREDICT,
+        *,
+        example: Any = None,
+    ) -> bytes:
+        """Writes the model as a SavedModel, to be served or loaded without headway, and returns the path.
+
+        The new directory below `export_dir_base` is named after the time in seconds, and appears when it is complete.
+
+        Args:
+          export_dir_base: where the directory is made.
+          serving_input_receiver_fn: a function that returns a `ServingInputReceiver`: it makes placeholders, and
+            features from them. None: clients send features such as those of `example`.
+          assets_extra: path below the folder `assets.extra` -> file to copy there.
+          as_text: whether to write the graph as text.
+          checkpoint_path: the checkpoint to export; by default the newest one.
+          experimental_mode: "infer"; or "train" or "eval", to export a graph that trains or evaluates.
+          example: a pipeline, a dataset, or a batch of features: arrays, tensors or specs. By default the features
+            that this estimator has seen last, or those that its feature columns read.
+
+        Returns:
+          The path of the new directory, as bytes.
+
+        Raises:
+          ValueError: if the model has not been trained, or what is received fits no signature.
+        """
+        inferred = serving_input_receiver_fn is None
+        if inferred and experimental_mode != ModeKeys.PREDICT:
+            raise ValueError(
+                f"An input_receiver_fn must be defined to export mode {experimental_mode!r}: see "
+                "`build_supervised_input_receiver_fn_from_input_fn`."
+            )
+        receiver_fn = serving_input_receiver_fn or self._inferred_receiver_fn(example)
+        source, receivers = self._export_source(checkpoint_path), {experimental_mode: receiver_fn}
+        return _exporting.export(
+            source, export_dir_base, receivers, assets_extra=assets_extra, as_text=as_text, inferred=inferred
+        )
+
+    def experimental_export_all_saved_models(
+        self,
+        export_dir_base: str | os.PathLike[str],
+        input_receiver_fn_map: Mapping[str, Callable[[], Any]],
+        assets_extra: Mapping[str, str] | None = None,
+        as_text: bool = False,
+        checkpoint_path: str | None = None,
+    ) -> bytes:
+        """Writes a SavedModel with a graph for each of several modes, over one copy of the variables.
+
+        Args:
+          export_dir_base: see `export_saved_model`.
+          input_receiver_fn_map: mode -> receiver function; the graphs have the tags "train", "eval" and "serve".
+          assets_extra: see `export_saved_model`.
+          as_text: see `export_saved_model`.
+          checkpoint_path: see `export_saved_model`.
+
+        Returns:
+          The path of the new directory, as bytes.
+
+        Raises:
+          ValueError: if the map has no mode or an unknown one; and as `export_saved_model`.
+        """
+        source = self._export_source(checkpoint_path)
+        return _exporting.export(
+            source, export_dir_base, input_receiver_fn_map, assets_extra=assets_extra, as_text=as_text
+        )
+
+    def _inferred_receiver_fn(self, example: Any) -> Callable[[], Any]:
+        if example is None:
+            parse_spec = getattr(self.input_transform, "parse_example_spec", None)
+            example = self._seen if self._seen is not None else _receivers.example_of_parse_spec(parse_spec)
+        if example is None:
+            raise ValueError(
+                "What clients send is not known: this estimator has seen no input yet. Give "
+                "`export_saved_model(directory, example=...)` a pipeline or a batch of features, or a "
+                "serving_input_receiver_fn."
+            )
+        if callable(example):
+            strategy = tf.distribute.get_strategy()
+            example = _input.call_input_fn(example, ModeKeys.PREDICT, self._params, self._config, strategy)
+        return _receivers.receiver_fn_like(example)
+
+    def _export_source(self, checkpoint_path: str | None) -> _exporting.Source:
+        path = checkpoint_path or self.latest_checkpoint()
+        if path is None and self._warm_start is not None:
+            path = self._warm_start.ckpt_to_initialize_from
+            path = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path
+        if path is None:
+            raise ValueError(f"Couldn't find trained model at {self.model_dir}. Train it, or give `checkpoint_path`.")
+        default, trained = tf.distribute.get_strategy(), self._config.train_distribute
+
+        def model_of(mode: str) -> Model:
+            # Training and evaluation run in replicas, of which an exported graph has one.
+            return self._weights_for(trained if trained and mode == ModeKeys.PREDICT else default).model
+
+        return _exporting.Source(model_of, self.input_transform, _checkpoints.at(path))
 
     def _predictions(
         self,
@@ -323,6 +445,7 @@ class Estimator:
     def _rows(self, input_fn: Callable[..., Any], mode: str, strategy: tf.distribute.Strategy) -> Pipeline:
         with readable_errors():
             pipeline = _input.call_input_fn(input_fn, mode, self._params, self._config, strategy)
+            self._seen = _structure.split_batch(pipeline.element_spec)[0]
             transform = self._input_transform if mode == ModeKeys.PREDICT else self._checked_transform
             return pipeline if transform is None else pipeline.map_batches(transform)
 
@@ -412,6 +535,7 @@ class Estimator:
             self._graph_written = True
         if config.save_summary_steps:
             hooks.append(SummarySaverHook(config.save_summary_steps))
+        hooks.sort(key=lambda hook: getattr(hook, "acts_last", False))
         return hooks, spec_hooks, [*listeners, *(listener for saver in savers for listener in saver.listeners)]
 
     def _trained_path(self) -> str:
@@ -420,7 +544,8 @@ class Estimator:
             raise ValueError(f"Could not find trained model in model_dir: {self.model_dir}.")
         return path
 
-    def _eval_dir(self, name: str | None) -> str:
+    def eval_dir(self, name: str | None = None) -> str:
+        """Returns the directory to which `evaluate` with this `name` writes its results."""
         return os.path.join(self.model_dir, f"eval_{name}" if name else "eval")
 
     def _worker(self) -> str:
@@ -441,62 +566,6 @@ class Estimator:
             ) from error
         if self._config.is_chief:
             self._directory.clean()
-
-
-def _check_train_arguments(steps: int | None, max_steps: int | None, config: RunConfig) -> None:
-    if steps is not None and max_steps is not None:
-        raise ValueError(f"Can not provide both steps and max_steps. Received: steps={steps}, max_steps={max_steps}.")
-    for name, value in (("steps", steps), ("max_steps", max_steps)):
-        if value is not None and value <= 0:
-            raise ValueError(f"Must specify {name} > 0, given: {value}")
-    if config.task_type in ("evaluator", "ps"):
-        raise ValueError(
-            f"Train has been called in a process whose task is {config.task_type!r}: only 'chief' and 'worker' tasks "
-            "train."
-        )
-
-
-def _sequence(values: Sequence[Any] | None, name: str) -> list[Any]:
-    if values is None:
-        return []
-    if isinstance(values, (list, tuple)):
-        return list(values)
-    raise TypeError(f"`{name}` must be a list or tuple. Received: {values!r}. Put a single one into a list.")
-
-
-def _with_model_dir(config: RunConfig | None, model_dir: Any) -> RunConfig:
-    if config is None:
-        config = RunConfig()
-    elif not isinstance(config, RunConfig):
-        raise ValueError(
-            f"config must be an instance of `RunConfig`. Received: {config!r} of type {type(config).__name__}."
-        )
-    given = os.fspath(model_dir) if model_dir else None
-    if given is not None and config.model_dir is not None and given != config.model_dir:
-        raise ValueError(
-            "`model_dir` are set both in constructor and `RunConfig`, but with different values. In constructor: '"
-            f"{given}', in `RunConfig`: "
-            f"'{config.model_dir}'. Set it in one of them."
-        )
-    chosen = given or config.model_dir
-    if chosen is None:
-        chosen = tempfile.mkdtemp()
-        logger.warning("Using temporary folder as model directory: %s", chosen)
-    return config.replace(model_dir=chosen)
-
-
-def _prepare_devices(config: RunConfig) -> None:
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    if config.gpu_memory is None:
-        return
-    for gpu in tf.config.list_physical_devices("GPU"):
-        if config.gpu_memory == "growth":
-            tf.config.experimental.set_memory_growth(gpu, True)
-        else:
-            tf.config.set_logical_device_configuration(
-                gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=config.gpu_memory)]
-            )
 
 
 def _report_end(run: TrainRun, source: _input.TrainingInput) -> None:

@@ -111,6 +111,7 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
     Attributes:
       step_tensors: name -> tensor of the model_fn whose value in the last step `act` can see through `run.logged`.
       wants_summary: whether `write_summary` values are wanted at the steps that are due.
+      acts_last: whether it acts after all others at a step, those that save and evaluate among them.
 
     Example:
       >>> class Countdown(Hook):
@@ -122,6 +123,7 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
 
     step_tensors: Mapping[str, tf.Tensor] = {}
     wants_summary: bool = False
+    acts_last: bool = False
 
     def begin(self, run: Run) -> None:  # noqa: B027
         """Called once, before the first step."""

@@ -83,6 +83,35 @@ def check_model_fn(model_fn: Any, params: Any) -> None:
         )
 
 
+def invoke(
+    model_fn: Callable[..., Any], params: Any, config: RunConfig, features: Any, labels: Any, mode: str
+) -> EstimatorSpec:
+    """Calls a model_fn with the arguments that it takes, and checks what it returns."""
+    names = argument_names(model_fn)
+    arguments: dict[str, Any] = {}
+    if "labels" in names:
+        arguments["labels"] = labels
+    elif labels is not None:
+        raise ValueError(
+            "model_fn does not take labels, but input_fn returns labels. Add a `labels` argument, or let input_fn "
+            "return features only."
+        )
+    given = {"mode": mode, "params": params, "config": config}
+    arguments |= {name: value for name, value in given.items() if name in names}
+    spec = model_fn(features=features, **arguments)
+    if not isinstance(spec, EstimatorSpec):
+        raise ValueError(
+            f"model_fn should return an EstimatorSpec. Received: {spec!r} of type {type(spec).__name__}, in mode "
+            f"{mode!r}."
+        )
+    if spec.mode != mode:
+        raise ValueError(
+            f"model_fn should return an EstimatorSpec of the mode it was called with. Called with {mode!r}, "
+            f"received {spec.mode!r}."
+        )
+    return spec
+
+
 class Model:
     """Calls a `model_fn` so that all its calls share one set of variables.
 
@@ -152,7 +181,7 @@ class Model:
             if self.strategy.num_replicas_in_sync > 1:
                 _tensorflow.scale_v1_losses(self.strategy, True)
             before = self.store.global_step.read_value() if mode == ModeKeys.TRAIN else None
-            spec = self.invoke(features, labels, mode)
+            spec = invoke(self.model_fn, self.params, self.config, features, labels, mode)
             if mode == ModeKeys.TRAIN:
                 self._check_settings_used(context)
                 self._count_step(context, before)
@@ -180,32 +209,6 @@ class Model:
             records_lookups=mode == ModeKeys.TRAIN and tape is None and not config.jit_compile,
             training_metrics=config.training_metrics,
         )
-
-    def invoke(self, features: Any, labels: Any, mode: str) -> EstimatorSpec:
-        """Calls the model_fn with the arguments that it takes, and checks what it returns."""
-        names = argument_names(self.model_fn)
-        arguments: dict[str, Any] = {}
-        if "labels" in names:
-            arguments["labels"] = labels
-        elif labels is not None:
-            raise ValueError(
-                "model_fn does not take labels, but input_fn returns labels. Add a `labels` argument, or let input_fn "
-                "return features only."
-            )
-        given = {"mode": mode, "params": self.params, "config": self.config}
-        arguments |= {name: value for name, value in given.items() if name in names}
-        spec = self.model_fn(features=features, **arguments)
-        if not isinstance(spec, EstimatorSpec):
-            raise ValueError(
-                f"model_fn should return an EstimatorSpec. Received: {spec!r} of type {type(spec).__name__}, in mode "
-                f"{mode!r}."
-            )
-        if spec.mode != mode:
-            raise ValueError(
-                f"model_fn should return an EstimatorSpec of the mode it was called with. Called with {mode!r}, "
-                f"received {spec.mode!r}."
-            )
-        return spec
 
     def _count_step(self, context: StepContext, before: tf.Tensor | None) -> None:
         """Counts the global step where the train_op has not, as with a Keras optimizer applied by hand."""

@@ -84,7 +84,12 @@ class Saver:
             if not there:
                 source.save(path, step, status)
             return None
-        for listener in self._listeners:
+        listeners = [
+            listener
+            for listener in self._listeners
+            if status != "interrupted" or not getattr(listener, "skips_interrupted", False)
+        ]
+        for listener in listeners:
             listener.before_save(None, step)
         if not there:
             # The position must be taken now, with the weights; only the files may come later.
@@ -93,10 +98,10 @@ class Saver:
             logger.info("Saving a checkpoint for step %d to %s.", step, path)
             self._writer.submit(lambda: self._directory.write(step, tensors))
         self.last = Checkpoint(path, step)
-        if self._listeners:
+        if listeners:
             # A listener may read the checkpoint, for an evaluation say.
             self._writer.wait()
-        for listener in self._listeners:
+        for listener in listeners:
             self.stop_requested = bool(listener.after_save(None, step)) or self.stop_requested
         return self.last
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from headway._log import logger
@@ -71,6 +72,19 @@ def local_index(replicas: int) -> int:
 def spec_of(structure: Any) -> Any:
     """Returns the type specs of a nested structure of tensors."""
     return tf.nest.map_structure(tf.type_spec_from_value, structure)
+
+
+def spec_of_value(value: Any) -> Any:
+    """Returns the type spec of a tensor, of an array or list in its place, or of a spec (that is the spec itself)."""
+    if isinstance(value, tf.TypeSpec):
+        return value
+    if tf.is_tensor(value) or isinstance(value, (tf.SparseTensor, tf.RaggedTensor)):
+        return tf.type_spec_from_value(value)
+    array = np.asarray(value)
+    dtype = tf.string if array.dtype.kind in "OUS" else tf.as_dtype(array.dtype)
+    if isinstance(value, (list, tuple)) and array.dtype == np.float64:
+        dtype = tf.float32
+    return tf.TensorSpec(array.shape, dtype)
 
 
 def relaxed(specs: Any) -> Any:

@@ -66,6 +66,7 @@ class TrainRun(Run):
         self._spec_hooks: list[Any] = []
         self._met_nan = False
         self._status = "running"
+        self._interruption = _signals.Interruption()
         self._began = time.monotonic()
 
     @property
@@ -98,7 +99,8 @@ class TrainRun(Run):
         self.stop_reason = self.stop_reason or reason
 
     def save(self) -> Checkpoint | None:
-        checkpoint = self._saver.save(self.step, self._source, self._status)
+        status = "interrupted" if self._interruption else self._status
+        checkpoint = self._saver.save(self.step, self._source, status)
         if self._saver.stop_requested:
             self.request_stop("a CheckpointSaverListener asked for it")
         return checkpoint
@@ -134,13 +136,14 @@ class TrainRun(Run):
         self._spec_hooks = list(spec_hooks)
         self._program.model.store.reset_metrics(self._program.mode)
         with _signals.caught() as interruption:
+            self._interruption = interruption
             for hook in hooks:
                 hook.begin(self)
             while not self._is_over(last_step, interruption):
                 due = due_steps(hooks, self)
                 self._stretch(hooks, due, last_step)
                 act_on(hooks, due, self)
-        self._status = "interrupted" if interruption else "ended"
+        self._status = "ended"
         for hook in hooks:
             hook.end(self)
         if interruption:

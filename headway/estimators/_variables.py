@@ -117,10 +117,19 @@ class VariableStore:
             for key, variable in self._local.items():
                 if key[0] != mode:
                     continue
-                if key not in self._local_start:
-                    # Nothing has run yet: this is called before each pass, the first one too.
-                    self._local_start[key] = variable.numpy()
-                variable.assign(self._local_start[key])
+                variable.assign(self._start_of(key, variable))
+
+    def metric_variables(self, mode: str) -> dict[str, tuple[tf.Variable, Any]]:
+        """Returns the variables of the metrics of a mode by name, each with the value that it starts from."""
+        return {
+            key[1]: (variable, self._start_of(key, variable)) for key, variable in self._local.items() if key[0] == mode
+        }
+
+    def _start_of(self, key: tuple[str, str], variable: tf.Variable) -> Any:
+        if key not in self._local_start:
+            # Nothing has run yet: this is called before each pass, the first one too.
+            self._local_start[key] = variable.numpy()
+        return self._local_start[key]
 
     @contextlib.contextmanager
     def call(self, mode: str, *, may_create: bool) -> Iterator[Call]:

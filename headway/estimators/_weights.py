@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from collections.abc import Iterator
-
-import tensorflow as tf
 
 from headway._log import logger
 from headway.estimators import _checkpoints, _warm_start
@@ -83,7 +79,7 @@ class Weights:
             yield self._newest(warm_start)
             return
         kept = _checkpoints.snapshot(self.model.store) if live else {}
-        _checkpoints.read_into(self.model.store, _explicit(path))
+        _checkpoints.read_into(self.model.store, _checkpoints.at(path))
         if not live:
             self._seen = self._live_step = None
         try:
@@ -115,14 +111,3 @@ class Weights:
         if warm_start is not None and not self._warm_started:
             _warm_start.warm_start(self.model.store, warm_start)
             self._warm_started = True
-
-
-def _explicit(path: str) -> Checkpoint:
-    path = os.fspath(path)
-    if not tf.io.gfile.exists(path + ".index"):
-        raise ValueError(
-            "`checkpoint_path` must be the path of a checkpoint without ending, such as '.../model.ckpt-100'. "
-            f"Received: {path!r}."
-        )
-    match = re.search(r"-(\d+)$", path)
-    return Checkpoint(path, int(match[1]) if match else 0)

@@ -26,13 +26,15 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _start(model_dir: pathlib.Path, tf_config: dict[str, Any] | None) -> subprocess.Popen[str]:
+def _start(
+    model_dir: pathlib.Path, tf_config: dict[str, Any] | None, program: pathlib.Path = _PROGRAM
+) -> subprocess.Popen[str]:
     root = str(_PROGRAM.parents[2])
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": root}
     environment.pop("TF_CONFIG", None)
     if tf_config is not None:
         environment["TF_CONFIG"] = json.dumps(tf_config)
-    command = [sys.executable, str(_PROGRAM), str(model_dir)]
+    command = [sys.executable, str(program), str(model_dir)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -90,3 +92,17 @@ def test_only_the_chief_writes_checkpoints_and_events(runs: Any) -> None:
     assert len([name for name in names if name.startswith("events.")]) == 1
     # Each worker saves its own place in the input.
     assert {"model.ckpt-12.input.json", "model.ckpt-12.worker-1.input.json"} <= names
+
+
+def test_the_roles_of_a_cluster(tmp_path: pathlib.Path) -> None:
+    program = _PROGRAM.with_name("roles_program.py")
+    chief, worker = (f"127.0.0.1:{port}" for port in _free_ports(2))
+    cluster = {"chief": [chief], "worker": [worker]}
+    tasks = [{"type": kind, "index": 0} for kind in ("chief", "worker", "evaluator")]
+    processes = [_start(tmp_path / "model", {"cluster": cluster, "task": task}, program) for task in tasks]
+    results = _results(processes)
+    # Only the chief wants to stop, after step 9; the worker stops with it, and the evaluator with the last checkpoint.
+    assert [result["step"] for result in results] == [9, 9, 9]
+    assert results[2]["evaluated"][-1] == 9
+    assert results[2]["exported"] == results[2]["evaluated"]
+    assert [result["returned"] for result in results] == [None, None, None]
