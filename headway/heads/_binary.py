@@ -10,8 +10,11 @@ import tensorflow as tf
 from headway._spec import ClassificationOutput, ExportOutput, PredictOutput, RegressionOutput
 from headway.heads import _checks, _classes, _curves, _decisions
 from headway.heads._accumulator import Formula, Sums
+from headway.heads._class_weights import checked_class_weights
 from headway.heads._elementwise import Batch, ElementwiseHead, flat
+from headway.heads._extra_metrics import Given
 from headway.heads._keys import MetricKeys, PredictionKeys, ServingKeys
+from headway.heads._smoothing import checked_smoothing, smoothed
 from headway.heads._vocabulary import checked_vocabulary
 
 _N_CLASSES = 2
@@ -40,13 +43,21 @@ class BinaryClassHead(ElementwiseHead):
       thresholds: numbers in (0, 1), at which further metrics are computed: predictions above it count as positive.
       label_vocabulary: list or tuple of the two classes as strings, class 0 first. None: labels are numbers.
       loss_reduction: `"sum_over_batch_size"` (default: sum of weighted losses over their number) or `"sum"`.
-      loss_fn: function of `labels, logits` and perhaps `features, loss_reduction` that returns the losses, shape
-        `[D0, ..., DN, 1]`; it gets float labels of that shape. None for sigmoid cross entropy.
+      loss_fn: function of `labels, logits` and perhaps `features, loss_reduction, label_smoothing` that returns the
+        losses, shape `[D0, ..., DN, 1]`; it gets float labels of that shape. None for sigmoid cross entropy.
       name: what the metric keys end in (`accuracy/<name>`).
+      label_smoothing: part of each label's weight, in [0, 1), that all classes get alike; in `loss` and
+        `average_loss`. A `loss_fn` gets it if it names it.
+      class_weights: dict from classes (0 and 1, or the words of the vocabulary) to weights, or a list with a
+        weight for each class. It multiplies a row's weight in `loss`, in all modes; the metrics, `average_loss` among
+        them, do without. A label between 0 and 1 gets a weight between.
+      metrics: further metrics, a list or a dict by key: Keras metrics, their names, or functions of labels,
+        predictions and weights; see "Metrics of your own" in docs/heads.md. Predictions are the probabilities of class
+        1, shape `[D0, ..., DN, 1]`.
 
     Raises:
-      ValueError: if a threshold is outside (0, 1), the vocabulary does not hold two strings, the reduction is none, or
-        `loss_fn` takes other arguments.
+      ValueError: if a threshold is outside (0, 1), the vocabulary does not hold two strings, the reduction is none,
+        `loss_fn` takes other arguments, or the smoothing, class weights or metrics are not as above.
       TypeError: if `weight_column` is neither a string nor a numeric column.
 
     >>> import tensorflow as tf
@@ -62,6 +73,8 @@ class BinaryClassHead(ElementwiseHead):
     [[b'yes'], [b'no']]
     """
 
+    _metric_prediction = PredictionKeys.LOGISTIC
+
     def __init__(
         self,
         weight_column: Any = None,
@@ -70,10 +83,17 @@ class BinaryClassHead(ElementwiseHead):
         loss_reduction: str = "sum_over_batch_size",
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[Any, float] | Sequence[float] | None = None,
+        metrics: Given = None,
     ) -> None:
         super().__init__(weight_column=weight_column, loss_reduction=loss_reduction, loss_fn=loss_fn, name=name)
         self._thresholds = _decisions.checked_thresholds(thresholds)
         self._vocabulary = checked_vocabulary(label_vocabulary, _N_CLASSES)
+        self._label_smoothing = checked_smoothing(label_smoothing, loss_fn, self._loss_fn_arguments)
+        self._class_weights = checked_class_weights(class_weights, _N_CLASSES, label_vocabulary)
+        self._add_metrics(metrics)
 
     @property
     def logits_dimension(self) -> int:
@@ -117,6 +137,7 @@ class BinaryClassHead(ElementwiseHead):
         return _checks.checked_range(tf.cast(labels, tf.float32), _N_CLASSES)
 
     def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        labels = smoothed(labels, self._label_smoothing)
         return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:

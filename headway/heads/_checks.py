@@ -13,6 +13,9 @@ import tensorflow as tf
 ERROR_MARKER = "headway: "
 """What messages of checks in the running step begin with; see `readable_error`."""
 
+LOSS_FN_OPTIONS = ("features", "loss_reduction", "label_smoothing")
+"""What a `loss_fn` gets besides labels and logits, if it names them."""
+
 _READABLE = re.compile(r"assertion failed: \[" + ERROR_MARKER + r"(.*?)\]((?: \[[^\n]*\])*)\s*(?:\n|\[Op|$)", re.DOTALL)
 
 _NO_LABELS = (
@@ -169,6 +172,19 @@ def checked_labels(labels: Any, logits: tf.Tensor, dimension: int, *, fix: str =
     return _matched(labels, logits, dimension, rule, "labels_shape")
 
 
+def checked_numbers(labels: tf.Tensor) -> tf.Tensor:
+    """Returns `labels` as float32.
+
+    Raises:
+      ValueError: if they are not numbers.
+    """
+    if not (labels.dtype.is_floating or labels.dtype.is_integer or labels.dtype.is_bool):
+        raise ValueError(
+            f"Labels dtype should be a number. Instead got {labels.dtype.name}. Convert the labels to floats."
+        )
+    return tf.cast(labels, tf.float32)
+
+
 def given_labels(labels: Any) -> Any:
     """Returns `labels`.
 
@@ -206,10 +222,13 @@ def _matched(tensor: tf.Tensor, logits: tf.Tensor, last: int, rule: str, name: s
         raise ValueError(f"{rule}. expected_{name}: {expected}. {name}: {shape}. logits_shape: {logits.shape}.")
     if shape.is_fully_defined() and expected.is_fully_defined():
         return tensor
-    # Comparing a[:-1] with b[:-1] takes more ops than comparing a * [1, ..., b[-1]] with b * [1, ..., a[-1]].
-    ones = [1] * (logits.shape.rank - 1)
     actual, wanted = tf.shape(tensor), tf.shape(logits)
-    same = tf.reduce_all(tf.equal(actual * [*ones, logits.shape[-1]], wanted * [*ones, last]))
+    if logits.shape[-1] is None:
+        same = tf.reduce_all(tf.equal(actual, tf.concat([wanted[:-1], [last]], axis=0)))
+    else:
+        # Comparing a[:-1] with b[:-1] takes more ops than comparing a * [1, ..., b[-1]] with b * [1, ..., a[-1]].
+        ones = [1] * (logits.shape.rank - 1)
+        same = tf.reduce_all(tf.equal(actual * [*ones, logits.shape[-1]], wanted * [*ones, last]))
     return stop_unless(same, f"{rule}. {name} and logits_shape: ", [actual, wanted], then=tensor)
 
 
@@ -300,7 +319,7 @@ def checked_loss_fn(loss_fn: Callable[..., tf.Tensor] | None) -> tuple[str, ...]
     """Returns the names of the arguments that `loss_fn` takes; none if it is None.
 
     Raises:
-      ValueError: if they are not `labels, logits` and perhaps `features` and `loss_reduction`.
+      ValueError: if they are not `labels, logits` and perhaps `features`, `loss_reduction` and `label_smoothing`.
     """
     if loss_fn is None:
         return ()
@@ -318,11 +337,11 @@ def checked_loss_fn(loss_fn: Callable[..., tf.Tensor] | None) -> tuple[str, ...]
                 f"loss_fn must contain argument: {required}. Given arguments: {tuple(named)}. To use a Keras loss, "
                 "wrap it: `lambda labels, logits: tf.expand_dims(keras_loss(labels, logits), -1)`, with reduction=None."
             )
-    unexpected = [name for name in named if name not in ("labels", "logits", "features", "loss_reduction")]
+    unexpected = [name for name in named if name not in ("labels", "logits", *LOSS_FN_OPTIONS)]
     if unexpected:
         raise ValueError(
-            f"loss_fn has unexpected args: {unexpected}. It may take labels, logits, features and loss_reduction; bind "
-            "others with functools.partial or a lambda."
+            f"loss_fn has unexpected args: {unexpected}. It may take labels, logits, features, loss_reduction and "
+            "label_smoothing; bind others with functools.partial or a lambda."
         )
     return tuple(named)
 

@@ -12,8 +12,10 @@ import tensorflow as tf
 from headway.heads import _checks, _reduction
 from headway.heads._accumulator import Accumulator, Formula, Statistic, ratio
 from headway.heads._base import BaseHead
+from headway.heads._class_weights import ClassWeights
+from headway.heads._extra_metrics import ExtraMetrics, Given, MetricBatch
 from headway.heads._interface import Metrics
-from headway.heads._keys import MetricKeys
+from headway.heads._keys import MetricKeys, PredictionKeys
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +27,18 @@ class Batch:
       labels: what the loss takes, shape `[D0, ..., DN, labels_dimension]`.
       losses: float32, shape `[D0, ..., DN, losses_dimension]`, not weighted.
       weights: float32, shape `[D0, ..., DN, 1]` or that of the losses; None where each is 1.
+      loss_weights: the same for the loss alone, where classes have weights of their own.
+      present: bool, the shape of the losses: the elements that count; None for all.
+      features: the features of the batch, by name.
     """
 
     logits: tf.Tensor
     labels: tf.Tensor
     losses: tf.Tensor
     weights: tf.Tensor | None
+    loss_weights: tf.Tensor | None
+    present: tf.Tensor | None = None
+    features: Any = None
 
     def flat_weights(self, elements: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the weight of each loss as float64 in one dimension.
@@ -57,12 +65,17 @@ class ElementwiseHead(BaseHead):
     Args:
       weight_column: name of the feature that holds the example weights, a numeric column, or None.
       loss_reduction: `"sum_over_batch_size"` (sum of weighted losses over their number) or `"sum"`.
-      loss_fn: takes `labels, logits` and perhaps `features, loss_reduction`; returns the losses. None for the head's
-        own.
+      loss_fn: takes `labels, logits` and perhaps `features, loss_reduction, label_smoothing`; returns the losses. None
+        for the head's own.
       name: what the metric keys end in.
     """
 
     _weights_per_logit = False
+    _label_smoothing = 0.0
+    _class_weights: ClassWeights | None = None
+    _extra: ExtraMetrics = ExtraMetrics(None, reserved=(), weighted=False)
+    # What the metrics that a caller adds get for predictions.
+    _metric_prediction = PredictionKeys.PREDICTIONS
 
     def __init__(
         self, *, weight_column: Any, loss_reduction: Any, loss_fn: Callable[..., tf.Tensor] | None, name: str | None
@@ -121,14 +134,19 @@ class ElementwiseHead(BaseHead):
         return self._reduced(self._batch(features, logits, labels), regularization_losses)
 
     def metrics(self, regularization_losses: Sequence[tf.Tensor] | None = None) -> Metrics:
-        """Returns fresh metric objects by key; see `Head`. They share their sums, and are updated together."""
-        shapes = {**self._shapes(), "regularization": (), "updates": ()}
+        """Returns fresh metric objects by key; see `Head`. They share their sums, and are updated together.
+
+        Raises:
+          ValueError: if Keras metrics were added to the head, and eager execution is disabled.
+        """
+        shapes = {**self._shapes(), **self._extra.shapes(), "regularization": (), "updates": ()}
         accumulator = Accumulator(shapes, name=self._key("sums"))
-        formulas = self._formulas()
+        formulas = {**self._formulas(), **self._extra.formulas()}
         if _reduction.regularization(regularization_losses) is not None:
             formulas[MetricKeys.REGULARIZATION_LOSS] = ratio("regularization", "updates")
         keys = {self._key(key): formula for key, formula in formulas.items()}
-        return {key: Statistic(accumulator, formula, name=key) for key, formula in keys.items()}
+        own = {key: Statistic(accumulator, formula, name=key) for key, formula in keys.items()}
+        return {**own, **self._extra.fresh(self._key)}
 
     def update_metrics(
         self,
@@ -165,7 +183,7 @@ class ElementwiseHead(BaseHead):
         return loss, self._updated(metrics, batch, regularization_losses)
 
     def _reduced(self, batch: Batch, regularization_losses: Sequence[tf.Tensor] | None) -> tf.Tensor:
-        loss = _reduction.reduced_loss(batch.losses, batch.weights, self._loss_reduction)
+        loss = _reduction.reduced_loss(batch.losses, batch.loss_weights, self._loss_reduction, batch.present)
         return _reduction.regularized(loss, regularization_losses)
 
     def _updated(
@@ -182,19 +200,52 @@ class ElementwiseHead(BaseHead):
         penalty = _reduction.regularization(regularization_losses)
         sums["regularization"] = tf.constant(0.0) if penalty is None else penalty
         sums["updates"] = tf.constant(1.0)
+        if self._extra:
+            sums.update(self._extra.sums(self._metric_batch(batch), batch.features))
+            self._extra.update(eval_metrics, self._key, self._keras_metric_batch(batch))
         metric.accumulator.update_state(sums)
         return eval_metrics
+
+    def _metric_batch(self, batch: Batch) -> MetricBatch:
+        """Returns what functions get that a caller has added to the metrics."""
+        predictions = self.predictions(batch.logits, [self._metric_prediction])[self._metric_prediction]
+        return MetricBatch(batch.labels, predictions, batch.weights)
+
+    def _keras_metric_batch(self, batch: Batch) -> MetricBatch:
+        """Returns what Keras metrics get that a caller has added."""
+        return self._metric_batch(batch)
+
+    def _add_metrics(self, metrics: Given, weighted: bool | None = None) -> None:
+        """Takes the metrics that a caller adds to those of the head, whose options are all set.
+
+        Args:
+          metrics: see `ExtraMetrics`.
+          weighted: whether the metrics get weights; by default, whether there is a weight column.
+
+        Raises:
+          ValueError: if one of them is no metric, or has the key of another.
+        """
+        weighted = self._weight_column is not None if weighted is None else weighted
+        self._extra = ExtraMetrics(metrics, reserved=self._formulas(), weighted=weighted)
 
     def _batch(self, features: Any, logits: tf.Tensor, labels: Any) -> Batch:
         logits = _checks.checked_logits(logits, self.logits_dimension)
         labels = self._checked_labels(labels, logits)
         weights = _checks.weights_of(features, self._weight_column, logits, per_logit=self._weights_per_logit)
-        return Batch(logits, labels, self._element_losses(labels, logits, features), weights)
+        losses = self._element_losses(labels, logits, features)
+        return Batch(logits, labels, losses, weights, self._loss_weights(labels, weights), features=features)
+
+    def _loss_weights(self, labels: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor | None:
+        if self._class_weights is None:
+            return weights
+        of_classes = self._class_weights.of_rows(labels)
+        return of_classes if weights is None else of_classes * weights
 
     def _element_losses(self, labels: tf.Tensor, logits: tf.Tensor, features: Any) -> tf.Tensor:
         if self._loss_fn is None:
             return self._losses(labels, logits)
-        extra = {"features": features, "loss_reduction": self._loss_reduction}
+        options = (features, self._loss_reduction, self._label_smoothing)
+        extra = dict(zip(_checks.LOSS_FN_OPTIONS, options, strict=True))
         extra = {name: value for name, value in extra.items() if name in self._loss_fn_arguments}
         losses = self._loss_fn(labels=labels, logits=logits, **extra)
         return _checks.checked_losses(losses, logits, self._losses_dimension)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class MetricKeys:
-    """Keys of the metrics; those with `%` are completed by a threshold, or by the id or name of a class."""
+    """Keys of the metrics; those with `%` are completed by a number, or by the id or name of a class."""
 
     AVERAGE_LOSS = "average_loss"
     REGULARIZATION_LOSS = "regularization_loss"
@@ -26,6 +26,11 @@ class MetricKeys:
     PROBABILITY_MEAN_AT_NAME = "probability_mean/%s"
     AUC_AT_NAME = "auc/%s"
     AUC_PRECISION_RECALL_AT_NAME = "auc_precision_recall/%s"
+    PINBALL_LOSS_AT_QUANTILE = "pinball_loss/quantile_%g"
+    COVERAGE_AT_QUANTILE = "coverage/quantile_%g"
+    MRR = "mrr"
+    NDCG = "ndcg"
+    NDCG_AT_K = "ndcg@%d"
 
 
 class PredictionKeys:

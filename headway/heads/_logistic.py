@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway.heads import _checks
+from headway.heads._extra_metrics import Given
 from headway.heads._regression import RegressionHead
 
 
@@ -27,6 +28,8 @@ class LogisticRegressionHead(RegressionHead):
       weight_column: name of the feature that holds the example weights, or a numeric column; None for equal weights.
       loss_reduction: `"sum_over_batch_size"` (default: sum of weighted losses over their number) or `"sum"`.
       name: what the metric keys end in (`average_loss/<name>`).
+      metrics: further metrics, a list or a dict by key: Keras metrics, their names, or functions of labels,
+        predictions and weights; see "Metrics of your own" in docs/heads.md.
 
     Raises:
       ValueError: if the reduction is none.
@@ -43,10 +46,19 @@ class LogisticRegressionHead(RegressionHead):
     """
 
     def __init__(
-        self, weight_column: Any = None, loss_reduction: str = "sum_over_batch_size", name: str | None = None
+        self,
+        weight_column: Any = None,
+        loss_reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        *,
+        metrics: Given = None,
     ) -> None:
         super().__init__(
-            weight_column=weight_column, loss_reduction=loss_reduction, inverse_link_fn=tf.math.sigmoid, name=name
+            weight_column=weight_column,
+            loss_reduction=loss_reduction,
+            inverse_link_fn=tf.math.sigmoid,
+            name=name,
+            metrics=metrics,
         )
 
     def _checked_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:

@@ -10,8 +10,11 @@ import tensorflow as tf
 from headway._spec import ClassificationOutput, ExportOutput, PredictOutput
 from headway.heads import _checks, _classes
 from headway.heads._accumulator import Formula, ratio
+from headway.heads._class_weights import checked_class_weights
 from headway.heads._elementwise import Batch, ElementwiseHead, flat
+from headway.heads._extra_metrics import Given
 from headway.heads._keys import MetricKeys, PredictionKeys, ServingKeys
+from headway.heads._smoothing import checked_smoothing, smoothed_one_hot
 from headway.heads._vocabulary import checked_vocabulary
 
 
@@ -33,13 +36,21 @@ class MultiClassHead(ElementwiseHead):
       weight_column: name of the feature that holds the example weights, or a numeric column; None for equal weights.
       label_vocabulary: list or tuple of the classes as strings, class 0 first. None: labels are integers.
       loss_reduction: `"sum_over_batch_size"` (default: sum of weighted losses over their number) or `"sum"`.
-      loss_fn: function of `labels, logits` and perhaps `features, loss_reduction` that returns the losses, shape
-        `[D0, ..., DN, 1]`; it gets integer labels of that shape. None for softmax cross entropy.
+      loss_fn: function of `labels, logits` and perhaps `features, loss_reduction, label_smoothing` that returns the
+        losses, shape `[D0, ..., DN, 1]`; it gets integer labels of that shape. None for softmax cross entropy.
       name: what the metric keys end in (`accuracy/<name>`).
+      label_smoothing: part of each label's weight, in [0, 1), that all classes get alike; in `loss` and
+        `average_loss`. A `loss_fn` gets it if it names it.
+      class_weights: dict from classes (their ids, or the words of the vocabulary) to weights, or a list with a
+        weight for each class. It multiplies a row's weight in `loss`, in all modes; the metrics, `average_loss` among
+        them, do without.
+      metrics: further metrics, a list or a dict by key: Keras metrics, their names, or functions of labels,
+        predictions and weights; see "Metrics of your own" in docs/heads.md. Predictions are the probabilities, shape
+        `[D0, ..., DN, n_classes]`, and labels are class ids.
 
     Raises:
       ValueError: if there are less than 3 classes, the vocabulary does not hold `n_classes` strings, the reduction
-        is none, or `loss_fn` takes other arguments.
+        is none, `loss_fn` takes other arguments, or the smoothing, class weights or metrics are not as above.
       TypeError: if `weight_column` is neither a string nor a numeric column.
 
     >>> import tensorflow as tf
@@ -53,6 +64,8 @@ class MultiClassHead(ElementwiseHead):
     [[0], [1]]
     """
 
+    _metric_prediction = PredictionKeys.PROBABILITIES
+
     def __init__(
         self,
         n_classes: int,
@@ -61,10 +74,17 @@ class MultiClassHead(ElementwiseHead):
         loss_reduction: str = "sum_over_batch_size",
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[Any, float] | Sequence[float] | None = None,
+        metrics: Given = None,
     ) -> None:
         super().__init__(weight_column=weight_column, loss_reduction=loss_reduction, loss_fn=loss_fn, name=name)
         self._n_classes = _checked_n_classes(n_classes)
         self._vocabulary = checked_vocabulary(label_vocabulary, self._n_classes)
+        self._label_smoothing = checked_smoothing(label_smoothing, loss_fn, self._loss_fn_arguments)
+        self._class_weights = checked_class_weights(class_weights, self._n_classes, label_vocabulary)
+        self._add_metrics(metrics)
 
     @property
     def logits_dimension(self) -> int:
@@ -112,6 +132,9 @@ class MultiClassHead(ElementwiseHead):
         return _checks.checked_range(labels, self._n_classes)
 
     def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        if self._label_smoothing:
+            targets = smoothed_one_hot(labels, logits, self._label_smoothing)
+            return tf.expand_dims(tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits), -1)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.squeeze(labels, -1), logits=logits)
         return tf.expand_dims(losses, -1)
 

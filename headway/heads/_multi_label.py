@@ -12,6 +12,7 @@ from headway._spec import ClassificationOutput, ExportOutput, PredictOutput
 from headway.heads import _checks, _classes, _curves, _decisions
 from headway.heads._accumulator import Formula, Sums
 from headway.heads._elementwise import Batch, ElementwiseHead, flat
+from headway.heads._extra_metrics import Given
 from headway.heads._keys import MetricKeys, PredictionKeys, ServingKeys
 from headway.heads._vocabulary import Vocabulary, checked_vocabulary
 
@@ -64,6 +65,9 @@ class MultiLabelHead(ElementwiseHead):
         int64 if they were ids or names. None for the mean sigmoid cross entropy.
       classes_for_class_based_metrics: ids or names of classes for which there are metrics of their own.
       name: what the metric keys end in (`auc/<name>`).
+      metrics: further metrics, a list or a dict by key: Keras metrics, their names, or functions of labels,
+        predictions and weights; see "Metrics of your own" in docs/heads.md. Labels are multi-hot, predictions the
+        probabilities; both have shape `[D0, ..., DN, n_classes]`.
 
     Raises:
       ValueError: if there are less than 2 classes, a threshold is outside (0, 1), the vocabulary does not hold
@@ -84,6 +88,8 @@ class MultiLabelHead(ElementwiseHead):
     [[b'fun', b'new'], [b'fun', b'new']]
     """
 
+    _metric_prediction = PredictionKeys.PROBABILITIES
+
     def __init__(
         self,
         n_classes: int,
@@ -94,6 +100,8 @@ class MultiLabelHead(ElementwiseHead):
         loss_fn: Callable[..., tf.Tensor] | None = None,
         classes_for_class_based_metrics: Sequence[int] | Sequence[str] | None = None,
         name: str | None = None,
+        *,
+        metrics: Given = None,
     ) -> None:
         super().__init__(weight_column=weight_column, loss_reduction=loss_reduction, loss_fn=loss_fn, name=name)
         self._n_classes = _checked_n_classes(n_classes)
@@ -101,6 +109,7 @@ class MultiLabelHead(ElementwiseHead):
         self._vocabulary = checked_vocabulary(label_vocabulary, self._n_classes)
         self._names = None if label_vocabulary is None else tuple(map(tf.compat.as_str_any, label_vocabulary))
         self._tracked = _checked_tracked(classes_for_class_based_metrics, self._names, self._n_classes)
+        self._add_metrics(metrics)
 
     @property
     def logits_dimension(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway.heads import _checks
+from headway.heads._extra_metrics import Given
 from headway.heads._regression import RegressionHead
 
 
@@ -32,6 +33,8 @@ class PoissonRegressionHead(RegressionHead):
         times `label_dimension`) or `"sum"`.
       compute_full_loss: whether the loss includes `log(y!)`, which changes its value but none of its gradients.
       name: what the metric keys end in (`average_loss/<name>`).
+      metrics: further metrics, a list or a dict by key: Keras metrics, their names, or functions of labels,
+        predictions and weights; see "Metrics of your own" in docs/heads.md.
 
     Raises:
       ValueError: if `label_dimension` is less than 1, or the reduction is none.
@@ -54,6 +57,8 @@ class PoissonRegressionHead(RegressionHead):
         loss_reduction: str = "sum_over_batch_size",
         compute_full_loss: bool = True,
         name: str | None = None,
+        *,
+        metrics: Given = None,
     ) -> None:
         super().__init__(
             label_dimension=label_dimension,
@@ -61,6 +66,7 @@ class PoissonRegressionHead(RegressionHead):
             loss_reduction=loss_reduction,
             inverse_link_fn=tf.math.exp,
             name=name,
+            metrics=metrics,
         )
         self._compute_full_loss = bool(compute_full_loss)
 

@@ -51,18 +51,27 @@ def replicas_adding_up() -> int:
     return _context.num_replicas()
 
 
-def reduced_loss(losses: tf.Tensor, weights: tf.Tensor | None, loss_reduction: str) -> tf.Tensor:
+def reduced_loss(
+    losses: tf.Tensor, weights: tf.Tensor | None, loss_reduction: str, present: tf.Tensor | None = None
+) -> tf.Tensor:
     """Returns this replica's part of the batch's loss, a float32 scalar: sum(w l), over the number of elements or not.
 
     The number of elements is that of the global batch, so that the parts add up however the batch was split. Without
     any element the loss is 0.
+
+    Args:
+      losses: float32, one per element.
+      weights: float32, of a shape that the losses can be multiplied by; None where each is 1.
+      loss_reduction: `"sum_over_batch_size"` or `"sum"`.
+      present: bool, the shape of the losses: the elements that count; None for all. The losses of others are 0.
     """
     weighted = losses if weights is None else losses * weights
     total = tf.reduce_sum(weighted)
     if loss_reduction == SUM:
         _context.declare_loss_a_share()
         return total
-    count = _context.global_sum(tf.cast(tf.size(weighted), total.dtype))
+    elements = tf.size(weighted) if present is None else tf.math.count_nonzero(present)
+    count = _context.global_sum(tf.cast(elements, total.dtype))
     return tf.math.divide_no_nan(total, count)
 
 

@@ -11,6 +11,7 @@ from headway._spec import ExportOutput, PredictOutput, RegressionOutput
 from headway.heads import _checks
 from headway.heads._accumulator import Formula, ratio
 from headway.heads._elementwise import Batch, ElementwiseHead, flat
+from headway.heads._extra_metrics import Given
 from headway.heads._keys import MetricKeys, PredictionKeys, ServingKeys
 
 
@@ -35,9 +36,12 @@ class RegressionHead(ElementwiseHead):
       inverse_link_fn: function from logits to predictions, the mean function of a generalized linear model. None for
         the identity.
       name: what the metric keys end in (`average_loss/<name>`).
+      metrics: further metrics, a list or a dict by key: Keras metrics, their names, or functions of labels,
+        predictions and weights; see "Metrics of your own" in docs/heads.md.
 
     Raises:
-      ValueError: if `label_dimension` is less than 1, the reduction is none, or `loss_fn` takes other arguments.
+      ValueError: if `label_dimension` is less than 1, the reduction is none, `loss_fn` takes other arguments, or
+        `metrics` holds what is no metric.
       TypeError: if `weight_column` is neither a string nor a numeric column.
 
     >>> import tensorflow as tf
@@ -61,6 +65,8 @@ class RegressionHead(ElementwiseHead):
         loss_fn: Callable[..., tf.Tensor] | None = None,
         inverse_link_fn: Callable[[tf.Tensor], tf.Tensor] | None = None,
         name: str | None = None,
+        *,
+        metrics: Given = None,
     ) -> None:
         super().__init__(weight_column=weight_column, loss_reduction=loss_reduction, loss_fn=loss_fn, name=name)
         if isinstance(label_dimension, bool) or not hasattr(label_dimension, "__index__") or label_dimension < 1:
@@ -69,6 +75,7 @@ class RegressionHead(ElementwiseHead):
             raise ValueError(f"`inverse_link_fn` must be a function of the logits. Received: {inverse_link_fn!r}.")
         self._label_dimension = int(label_dimension)
         self._inverse_link_fn = inverse_link_fn
+        self._add_metrics(metrics)
 
     @property
     def logits_dimension(self) -> int:
@@ -104,12 +111,7 @@ class RegressionHead(ElementwiseHead):
         return logits if self._inverse_link_fn is None else self._inverse_link_fn(logits)
 
     def _checked_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
-        labels = _checks.checked_labels(labels, logits, self._label_dimension)
-        if not (labels.dtype.is_floating or labels.dtype.is_integer or labels.dtype.is_bool):
-            raise ValueError(
-                f"Labels dtype should be a number. Instead got {labels.dtype.name}. Convert the labels to floats."
-            )
-        return tf.cast(labels, tf.float32)
+        return _checks.checked_numbers(_checks.checked_labels(labels, logits, self._label_dimension))
 
     def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return tf.math.squared_difference(logits, labels)

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,6 +74,7 @@ def _multi_label(**options: Any) -> heads.Head:
 
 
 def _multi_label_words(**options: Any) -> heads.Head:
+    options = {"loss_fn": heads.losses.focal(1.5), "metrics": {"area": keras.metrics.AUC()}, **options}
     return heads.MultiLabelHead(3, "w", label_vocabulary=["a", "b", "c"], name="words", **options)
 
 
@@ -86,11 +88,15 @@ def _logistic(**options: Any) -> heads.Head:
 
 def _multi_head(**options: Any) -> heads.Head:
     parts = [
-        heads.BinaryClassHead("w", name="click", **options),
+        heads.BinaryClassHead("w", name="click", metrics=["mse"], **options),
         heads.MultiLabelHead(2, "w", name="topics", **options),
-        heads.PoissonRegressionHead(weight_column="w", name="visits", **options),
+        heads.PoissonRegressionHead(weight_column="w", name="visits", metrics=["mse", _first], **options),
     ]
     return heads.MultiHead(parts, head_weights=[1.0, 0.5, 2.0])
+
+
+def _first(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+    return labels[..., 0] * predictions[..., 0]
 
 
 def _sequential(**options: Any) -> heads.Head:
@@ -114,6 +120,42 @@ _SEQUENCES = {
     "steps": (4,),
 }
 
+
+def _focal(**options: Any) -> heads.Head:
+    focal = heads.losses.focal(gamma=1.5, alpha=0.3)
+    return heads.BinaryClassHead("w", loss_fn=focal, label_smoothing=0.1, class_weights={1: 3.0}, **options)
+
+
+def _extra_metrics(**options: Any) -> heads.Head:
+    metrics = {"top_2": keras.metrics.SparseTopKCategoricalAccuracy(k=2), "log": _log_probability}
+    return heads.MultiClassHead(
+        3, "w", label_smoothing=0.1, class_weights=[1.0, 2.0, 0.5], name="extra", metrics=metrics, **options
+    )
+
+
+def _log_probability(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+    return tf.math.log(tf.gather(predictions, tf.squeeze(labels, -1), batch_dims=1))
+
+
+def _quantiles(**options: Any) -> heads.Head:
+    return heads.QuantileRegressionHead([0.25, 0.5, 0.9], weight_column="w", **options)
+
+
+def _ranking(**options: Any) -> heads.Head:
+    return heads.RankingHead(weight_column="w", ndcg_at=[1, 3], metrics=[keras.metrics.AUC(), _best_score], **options)
+
+
+def _best_score(predictions: tf.Tensor, weights: tf.Tensor) -> Any:
+    return tf.reduce_sum(weights[:, 0] * tf.reduce_max(predictions, axis=1)), tf.reduce_sum(weights)
+
+
+def _ranking_of_rows(**options: Any) -> heads.Head:
+    return heads.RankingHead("query", "w", loss_fn=heads.losses.pairwise_logistic(), **options)
+
+
+# Padding, a list without a relevant item, and grades.
+_LISTS = [[0, 1, 0, -1], [2, 0, 1, 0], [0, 0, -1, -1], [1, -1, -1, -1], [0, 0, 3, 1], [0, 1, 1, 0], [1, 0, 0, 0]]
+
 TABLE = {
     "binary": Row(_binary, [1, 0, 1, 1, 0, 0, 1, 0], 1),
     "binary_words": Row(_binary_words, ["yes", "no", "no", "no", "yes", "yes", "no", "yes"], 1),
@@ -126,6 +168,18 @@ TABLE = {
     "logistic": Row(_logistic, [0.0, 0.25, 1.0, 0.5, 0.75, 1.0, 0.0, 0.1], 1),
     "multi_head": Row(_multi_head, _BY_HEAD, 4),
     "sequential": Row(_sequential, _STEPS % 3, 3, **_SEQUENCES),
+    "focal": Row(_focal, [1, 0, 1, 1, 0, 0, 1, 0], 1),
+    "extra_metrics": Row(_extra_metrics, [0, 1, 2, 2, 1, 0, 0, 1], 3),
+    "quantiles": Row(_quantiles, np.linspace(-2, 3, _ROWS).astype(np.float32), 3, elements=24),
+    "ranking": Row(_ranking, [*_LISTS, [-1, 0, 2, -1]], 4),
+    # The batches below are cut after the rows 3, 4, 5 and 6: no query lies on both sides.
+    "ranking_of_rows": Row(
+        _ranking_of_rows,
+        [1, 0, 2, 0, 1, 0, 0, 3],
+        1,
+        elements=5,
+        features={"query": ["c", "c", "c", "b", "d", "a", "e", "e"]},
+    ),
 }
 
 each_head = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
@@ -255,7 +309,9 @@ def test_two_replicas_equal_one(row: Row, cut: int, reduction: str, mirrored: tf
     assert _results(metrics) == pytest.approx(_results(one), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in TABLE if not name.endswith("words")])  # XLA knows no strings
+@pytest.mark.parametrize(
+    "name", [name for name in TABLE if not name.endswith(("words", "rows"))]
+)  # XLA knows no strings
 def test_compiled_by_xla(name: str) -> None:
     row = TABLE[name]
     head = row.make()
