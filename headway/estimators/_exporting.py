@@ -10,7 +10,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway._export_outputs import EvalOutput, ExportOutput, PredictOutput, TrainOutput
+from headway._export_outputs import (
+    ClassificationOutput,
+    EvalOutput,
+    ExportOutput,
+    PredictOutput,
+    RegressionOutput,
+    TrainOutput,
+)
 from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _checkpoints, _exported_graph, _structure
@@ -230,10 +237,11 @@ def _signatures(work: _Graph, outputs: Any, used: list[bool], *, inferred: bool)
     if inferred:
         receivers = _used_only(receivers, work, used)
     groups = {"": receivers, **(getattr(work.receiver, "receiver_tensors_alternatives", None) or {})}
+    kinds = _for_raw_features(work.outputs, outputs) if inferred else work.outputs
     signatures: dict[str, Any] = {}
     excluded: dict[str, str] = {}
     for group, tensors in groups.items():
-        for key, output in work.outputs.items():
+        for key, output in kinds.items():
             name = f"{group}:{key}" if group else key
             try:
                 signatures[name] = output.as_signature_def(tensors, outputs[key])
@@ -241,11 +249,9 @@ def _signatures(work: _Graph, outputs: Any, used: list[bool], *, inferred: bool)
             except ValueError as error:
                 signatures.pop(name, None)
                 excluded[name] = str(error)
-    if inferred and work.mode == ModeKeys.PREDICT and _DEFAULT not in signatures:
-        default = _default_of(work.outputs, signatures)
-        if default is not None:
-            signatures[_DEFAULT] = signatures[default]
-    for name, why in excluded.items() if not inferred else ():
+    if inferred and signatures:
+        signatures.setdefault(_DEFAULT, next(iter(signatures.values())))
+    for name, why in excluded.items():
         logger.info("The export has no signature %r: %s", name, why)
     if not signatures:
         raise ValueError(
@@ -257,9 +263,14 @@ def _signatures(work: _Graph, outputs: Any, used: list[bool], *, inferred: bool)
     return signatures
 
 
-def _default_of(outputs: Mapping[str, ExportOutput], signatures: Mapping[str, Any]) -> str | None:
-    """Returns the signature that can stand for a default that takes serialised examples."""
-    return next((key for key in outputs if isinstance(outputs[key], PredictOutput) and key in signatures), None)
+def _for_raw_features(kinds: Mapping[str, ExportOutput], outputs: Any) -> dict[str, ExportOutput]:
+    """Returns the outputs that clients can have who send features: any tensors, or else what there is as such.
+
+    Even where the only feature is a string, it is no serialised example, which classification and regression take.
+    """
+    by_example = (ClassificationOutput, RegressionOutput)
+    chosen = {key: output for key, output in kinds.items() if not isinstance(output, by_example)}
+    return chosen or {key: PredictOutput(outputs[key]) for key in kinds}
 
 
 def _used_only(receivers: Mapping[str, Any], work: _Graph, used: list[bool]) -> dict[str, Any]:

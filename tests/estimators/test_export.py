@@ -17,6 +17,7 @@ import tensorflow as tf
 from headway import feature_columns as fc
 from headway import input_pipelines
 from headway.estimators import (
+    ClassificationOutput,
     DNNLinearCombinedClassifier,
     Estimator,
     EstimatorSpec,
@@ -154,6 +155,33 @@ def test_a_vocabulary_file_and_shared_embeddings(tmp_path: pathlib.Path) -> None
         **{name: tf.constant(values) for name, values in features.items()}
     )
     np.testing.assert_allclose(found["logits"], expected, atol=1e-6)
+
+
+def test_one_string_feature_is_no_serialized_example(tmp_path: pathlib.Path) -> None:
+    columns = [fc.text_column("said", hash_bucket_size=16)]
+    model = LinearClassifier(columns, config=RunConfig(model_dir=str(tmp_path / "model"), progress="none"))
+    features = {"said": np.array(["good day", "bad day", ""])}
+    model.train(input_pipelines.from_arrays(features, [0, 1, 1], batch_size=3, num_epochs=None), steps=5)
+    expected = rows_of(model.predict(input_pipelines.from_arrays(features)), "logits")
+    signatures = tf.saved_model.load(path_of(model.export_saved_model(tmp_path / "out"))).signatures
+    assert sorted(signatures) == ["predict", "serving_default"]
+    found = signatures["serving_default"](said=tf.constant(features["said"]))
+    np.testing.assert_allclose(found["logits"], expected, atol=1e-6)
+
+
+def test_a_model_that_only_classifies(tmp_path: pathlib.Path) -> None:
+    def model_fn(features: Any, mode: str) -> EstimatorSpec:
+        w = tf.Variable(1.0, name="w")
+        scores = ClassificationOutput(scores=w * features["x"])
+        return EstimatorSpec(
+            mode, predictions=features["x"], loss=w, train_op=w.assign_add(1.0), export_outputs={"scores": scores}
+        )
+
+    model = Estimator(model_fn, str(tmp_path / "model"), RunConfig(progress="none"))
+    model.train(lambda: tf.data.Dataset.from_tensors({"x": [[1.0, 2.0]]}), steps=1)
+    signatures = tf.saved_model.load(path_of(model.export_saved_model(tmp_path / "out"))).signatures
+    assert sorted(signatures) == ["scores", "serving_default"]
+    assert signatures["scores"](x=tf.constant([[1.0, 2.0]]))["scores"].numpy().tolist() == [[2.0, 4.0]]
 
 
 _BARE = """
