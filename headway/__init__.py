@@ -23,7 +23,11 @@ _HOMES = {
     "feature_columns": "headway.feature_columns",
     "heads": "headway.heads",
     "input_pipelines": "headway.input_pipelines",
+    "BaselineClassifier": "headway.estimators",
+    "BaselineEstimator": "headway.estimators",
+    "BaselineRegressor": "headway.estimators",
     "BestExporter": "headway.estimators",
+    "CheckpointDiff": "headway.estimators",
     "CheckpointSaverHook": "headway.estimators",
     "CheckpointSaverListener": "headway.estimators",
     "ClassificationOutput": "headway.estimators",
@@ -44,11 +48,13 @@ _HOMES = {
     "GlobalStepWaiterHook": "headway.estimators",
     "Hook": "headway.estimators",
     "InMemoryEvaluatorHook": "headway.estimators",
+    "KMeansClustering": "headway.estimators",
     "LatestExporter": "headway.estimators",
     "LazyAdam": "headway.estimators",
     "LinearClassifier": "headway.estimators",
     "LinearEstimator": "headway.estimators",
     "LinearRegressor": "headway.estimators",
+    "LinearSDCA": "headway.estimators",
     "LoggingTensorHook": "headway.estimators",
     "ModeKeys": "headway.estimators",
     "NanLossDuringTrainingError": "headway.estimators",
@@ -66,20 +72,26 @@ _HOMES = {
     "TensorServingInputReceiver": "headway.estimators",
     "TrainSpec": "headway.estimators",
     "UnsupervisedInputReceiver": "headway.estimators",
+    "VariableTable": "headway.estimators",
+    "VocabInfo": "headway.estimators",
     "WarmStartSettings": "headway.estimators",
     "add_metrics": "headway.estimators",
+    "average_checkpoints": "headway.estimators",
     "build_parsing_serving_input_receiver_fn": "headway.estimators",
     "build_raw_serving_input_receiver_fn": "headway.estimators",
     "build_raw_supervised_input_receiver_fn": "headway.estimators",
     "build_supervised_input_receiver_fn_from_input_fn": "headway.estimators",
     "classifier_parse_example_spec": "headway.estimators",
+    "diff_checkpoints": "headway.estimators",
     "every_n_secs": "headway.estimators",
     "every_n_steps": "headway.estimators",
     "make_early_stopping_hook": "headway.estimators",
     "make_stop_at_checkpoint_step_hook": "headway.estimators",
     "minimize": "headway.estimators",
+    "model_to_estimator": "headway.estimators",
     "read_eval_metrics": "headway.estimators",
     "regressor_parse_example_spec": "headway.estimators",
+    "show_checkpoint": "headway.estimators",
     "stop_if_higher_hook": "headway.estimators",
     "stop_if_lower_hook": "headway.estimators",
     "stop_if_no_decrease_hook": "headway.estimators",
@@ -92,7 +104,11 @@ if TYPE_CHECKING:
     from headway import feature_columns as feature_columns
     from headway import heads as heads
     from headway import input_pipelines as input_pipelines
+    from headway.estimators import BaselineClassifier as BaselineClassifier
+    from headway.estimators import BaselineEstimator as BaselineEstimator
+    from headway.estimators import BaselineRegressor as BaselineRegressor
     from headway.estimators import BestExporter as BestExporter
+    from headway.estimators import CheckpointDiff as CheckpointDiff
     from headway.estimators import CheckpointSaverHook as CheckpointSaverHook
     from headway.estimators import CheckpointSaverListener as CheckpointSaverListener
     from headway.estimators import ClassificationOutput as ClassificationOutput
@@ -113,11 +129,13 @@ if TYPE_CHECKING:
     from headway.estimators import GlobalStepWaiterHook as GlobalStepWaiterHook
     from headway.estimators import Hook as Hook
     from headway.estimators import InMemoryEvaluatorHook as InMemoryEvaluatorHook
+    from headway.estimators import KMeansClustering as KMeansClustering
     from headway.estimators import LatestExporter as LatestExporter
     from headway.estimators import LazyAdam as LazyAdam
     from headway.estimators import LinearClassifier as LinearClassifier
     from headway.estimators import LinearEstimator as LinearEstimator
     from headway.estimators import LinearRegressor as LinearRegressor
+    from headway.estimators import LinearSDCA as LinearSDCA
     from headway.estimators import LoggingTensorHook as LoggingTensorHook
     from headway.estimators import ModeKeys as ModeKeys
     from headway.estimators import NanLossDuringTrainingError as NanLossDuringTrainingError
@@ -135,8 +153,11 @@ if TYPE_CHECKING:
     from headway.estimators import TensorServingInputReceiver as TensorServingInputReceiver
     from headway.estimators import TrainSpec as TrainSpec
     from headway.estimators import UnsupervisedInputReceiver as UnsupervisedInputReceiver
+    from headway.estimators import VariableTable as VariableTable
+    from headway.estimators import VocabInfo as VocabInfo
     from headway.estimators import WarmStartSettings as WarmStartSettings
     from headway.estimators import add_metrics as add_metrics
+    from headway.estimators import average_checkpoints as average_checkpoints
     from headway.estimators import build_parsing_serving_input_receiver_fn as build_parsing_serving_input_receiver_fn
     from headway.estimators import build_raw_serving_input_receiver_fn as build_raw_serving_input_receiver_fn
     from headway.estimators import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
@@ -144,13 +165,16 @@ if TYPE_CHECKING:
         build_supervised_input_receiver_fn_from_input_fn as build_supervised_input_receiver_fn_from_input_fn,
     )
     from headway.estimators import classifier_parse_example_spec as classifier_parse_example_spec
+    from headway.estimators import diff_checkpoints as diff_checkpoints
     from headway.estimators import every_n_secs as every_n_secs
     from headway.estimators import every_n_steps as every_n_steps
     from headway.estimators import make_early_stopping_hook as make_early_stopping_hook
     from headway.estimators import make_stop_at_checkpoint_step_hook as make_stop_at_checkpoint_step_hook
     from headway.estimators import minimize as minimize
+    from headway.estimators import model_to_estimator as model_to_estimator
     from headway.estimators import read_eval_metrics as read_eval_metrics
     from headway.estimators import regressor_parse_example_spec as regressor_parse_example_spec
+    from headway.estimators import show_checkpoint as show_checkpoint
     from headway.estimators import stop_if_higher_hook as stop_if_higher_hook
     from headway.estimators import stop_if_lower_hook as stop_if_lower_hook
     from headway.estimators import stop_if_no_decrease_hook as stop_if_no_decrease_hook

@@ -38,6 +38,8 @@ class StepContext:
       records_lookups: whether lookups in several tables note themselves in `lookups`.
       lookups: see `headway._lookups`.
       uses: names of the settings above that model code has honoured in this call.
+      keep: function (name, make) that returns what is kept under a name between calls, and in checkpoints, and makes
+        it the first time; None outside an estimator.
       loss_is_share: whether the losses of the replicas add up to the loss of the global batch. Heads set it; the loss
         of any other model_fn is taken to be a mean over the replica's own batch.
       optimizer_scope: what the names of the optimizers' variables begin with in checkpoints.
@@ -58,6 +60,7 @@ class StepContext:
     records_lookups: bool = False
     lookups: list[Any] = dataclasses.field(default_factory=list)
     uses: set[str] = dataclasses.field(default_factory=set)
+    keep: Callable[[str, Callable[[], Any]], Any] | None = None
     loss_is_share: bool = False
     optimizer_scope: str = "training"
 

@@ -5,6 +5,7 @@ Each entry says what it is for and when it can go.
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state, masking
 from keras.src.backend.common import variables as keras_variables
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 _T = TypeVar("_T")
 
@@ -211,3 +213,26 @@ def set_keras_mask(tensor: Any, mask: tf.Tensor) -> None:
     Keras takes masks from `compute_mask`, which sees a layer's inputs only. Can go when it sees the outputs.
     """
     masking.set_keras_mask(tensor, mask)
+
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The tensor of an object-based checkpoint that holds the graph of its objects."""
+
+
+def object_checkpoint_names(reader: Any) -> dict[str, str]:
+    """Returns the name of each variable in an object-based checkpoint -> its key there; names of several are left out.
+
+    TensorFlow documents neither the tensor nor its format. Can go when it lists names beside keys.
+    """
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
+    pairs = [(attribute.full_name, attribute.checkpoint_key) for node in graph.nodes for attribute in node.attributes]
+    count = collections.Counter(name for name, _ in set(pairs))
+    return {name: key for name, key in pairs if name and count[name] == 1}
+
+
+def compile_arguments(model: Any) -> dict[str, Any]:
+    """Returns the arguments of `compile` as the user gave them.
+
+    Keras documents them serialised, which not all can be (`get_compile_config`). Can go when it gives the objects.
+    """
+    return dict(model._compile_config.config)

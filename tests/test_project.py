@@ -25,6 +25,7 @@ FLOORS = {
     "estimators": 3,
     "tf_estimator": 4,
     "cli": 5,
+    "__main__": 6,
 }
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60

@@ -13,15 +13,23 @@ from headway._spec import EstimatorSpec as EstimatorSpec
 from headway._spec import ModeKeys as ModeKeys
 from headway._updates import LazyAdam as LazyAdam
 from headway.estimators._add_metrics import add_metrics as add_metrics
+from headway.estimators._canned_baseline import BaselineClassifier as BaselineClassifier
+from headway.estimators._canned_baseline import BaselineEstimator as BaselineEstimator
+from headway.estimators._canned_baseline import BaselineRegressor as BaselineRegressor
 from headway.estimators._canned_combined import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
 from headway.estimators._canned_combined import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
 from headway.estimators._canned_combined import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
 from headway.estimators._canned_dnn import DNNClassifier as DNNClassifier
 from headway.estimators._canned_dnn import DNNEstimator as DNNEstimator
 from headway.estimators._canned_dnn import DNNRegressor as DNNRegressor
+from headway.estimators._canned_kmeans import KMeansClustering as KMeansClustering
 from headway.estimators._canned_linear import LinearClassifier as LinearClassifier
 from headway.estimators._canned_linear import LinearEstimator as LinearEstimator
 from headway.estimators._canned_linear import LinearRegressor as LinearRegressor
+from headway.estimators._checkpoint_tools import CheckpointDiff as CheckpointDiff
+from headway.estimators._checkpoint_tools import average_checkpoints as average_checkpoints
+from headway.estimators._checkpoint_tools import diff_checkpoints as diff_checkpoints
+from headway.estimators._checkpoint_tools import show_checkpoint as show_checkpoint
 from headway.estimators._classic_hooks import CheckpointSaverHook as CheckpointSaverHook
 from headway.estimators._classic_hooks import FinalOpsHook as FinalOpsHook
 from headway.estimators._classic_hooks import GlobalStepWaiterHook as GlobalStepWaiterHook
@@ -49,6 +57,7 @@ from headway.estimators._hooks import Hook as Hook
 from headway.estimators._hooks import Run as Run
 from headway.estimators._hooks import every_n_secs as every_n_secs
 from headway.estimators._hooks import every_n_steps as every_n_steps
+from headway.estimators._keras_model import model_to_estimator as model_to_estimator
 from headway.estimators._listeners import CheckpointSaverListener as CheckpointSaverListener
 from headway.estimators._receivers import ServingInputReceiver as ServingInputReceiver
 from headway.estimators._receivers import SupervisedInputReceiver as SupervisedInputReceiver
@@ -65,15 +74,22 @@ from headway.estimators._receivers import (
     build_supervised_input_receiver_fn_from_input_fn as build_supervised_input_receiver_fn_from_input_fn,
 )
 from headway.estimators._run_config import RunConfig as RunConfig
+from headway.estimators._sdca import LinearSDCA as LinearSDCA
 from headway.estimators._train_and_evaluate import EvalSpec as EvalSpec
 from headway.estimators._train_and_evaluate import TrainSpec as TrainSpec
 from headway.estimators._train_and_evaluate import train_and_evaluate as train_and_evaluate
+from headway.estimators._variable_table import VariableTable as VariableTable
+from headway.estimators._vocab_info import VocabInfo as VocabInfo
 from headway.estimators._warm_start import WarmStartSettings as WarmStartSettings
 from headway.feature_columns._parsing import classifier_parse_example_spec as classifier_parse_example_spec
 from headway.feature_columns._parsing import regressor_parse_example_spec as regressor_parse_example_spec
 
 __all__ = [
+    "BaselineClassifier",
+    "BaselineEstimator",
+    "BaselineRegressor",
     "BestExporter",
+    "CheckpointDiff",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "ClassificationOutput",
@@ -94,11 +110,13 @@ __all__ = [
     "GlobalStepWaiterHook",
     "Hook",
     "InMemoryEvaluatorHook",
+    "KMeansClustering",
     "LatestExporter",
     "LazyAdam",
     "LinearClassifier",
     "LinearEstimator",
     "LinearRegressor",
+    "LinearSDCA",
     "LoggingTensorHook",
     "ModeKeys",
     "NanLossDuringTrainingError",
@@ -116,20 +134,26 @@ __all__ = [
     "TensorServingInputReceiver",
     "TrainSpec",
     "UnsupervisedInputReceiver",
+    "VariableTable",
+    "VocabInfo",
     "WarmStartSettings",
     "add_metrics",
+    "average_checkpoints",
     "build_parsing_serving_input_receiver_fn",
     "build_raw_serving_input_receiver_fn",
     "build_raw_supervised_input_receiver_fn",
     "build_supervised_input_receiver_fn_from_input_fn",
     "classifier_parse_example_spec",
+    "diff_checkpoints",
     "every_n_secs",
     "every_n_steps",
     "make_early_stopping_hook",
     "make_stop_at_checkpoint_step_hook",
     "minimize",
+    "model_to_estimator",
     "read_eval_metrics",
     "regressor_parse_example_spec",
+    "show_checkpoint",
     "stop_if_higher_hook",
     "stop_if_lower_hook",
     "stop_if_no_decrease_hook",

@@ -26,15 +26,13 @@ Optimizer = Any  # a name, a Keras optimizer, or a function that returns one
 
 
 class _Combined(CannedEstimator):
-    _summarizes_linear_logits = True
-
     def __init__(self, head: Head, deep: DeepPart | None, linear: LinearPart | None, *args: Any, **kwargs: Any) -> None:
         if deep is None and linear is None:
             raise ValueError(
                 "Either linear_feature_columns or dnn_feature_columns must be defined. Received neither: pass a list "
                 "of columns as one of them, or as both."
             )
-        super().__init__(head, deep, linear, *args, **kwargs)
+        super().__init__(head, [part for part in (deep, linear) if part is not None], *args, **kwargs)
 
 
 def _deep(

@@ -77,8 +77,7 @@ class DNNClassifier(CannedEstimator):
     ) -> None:
         super().__init__(
             classification_head(n_classes, weight_column, label_vocabulary, loss_reduction),
-            deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm),
-            None,
+            [deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm)],
             weight_column,
             model_dir=model_dir,
             config=config,
@@ -138,8 +137,7 @@ class DNNRegressor(CannedEstimator):
     ) -> None:
         super().__init__(
             RegressionHead(label_dimension, weight_column, loss_reduction),
-            deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm),
-            None,
+            [deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm)],
             weight_column,
             model_dir=model_dir,
             config=config,
@@ -197,8 +195,7 @@ class DNNEstimator(CannedEstimator):
     ) -> None:
         super().__init__(
             head,
-            deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm),
-            None,
+            [deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm)],
             ALL_FEATURES,
             model_dir=model_dir,
             config=config,

@@ -32,7 +32,8 @@ class LinearClassifier(CannedEstimator):
       weight_column: name of the feature with the weights of examples, or a numeric column of it.
       label_vocabulary: the words that labels are, in the order of the classes; None for labels that are integers.
       optimizer: name of a Keras optimizer (learning rate 0.2), an instance, or a function that returns one, called
-        in each trace of the model. None for Ftrl with the smaller of 0.2 and 1 / sqrt(number of columns).
+        in each trace of the model. None for Ftrl with the smaller of 0.2 and 1 / sqrt(number of columns). Or a
+        `LinearSDCA`.
       config: a `RunConfig`.
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
@@ -68,8 +69,7 @@ class LinearClassifier(CannedEstimator):
     ) -> None:
         super().__init__(
             classification_head(n_classes, weight_column, label_vocabulary, loss_reduction),
-            None,
-            linear_part(feature_columns, optimizer, sparse_combiner),
+            [linear_part(feature_columns, optimizer, sparse_combiner)],
             weight_column,
             model_dir=model_dir,
             config=config,
@@ -88,7 +88,8 @@ class LinearRegressor(CannedEstimator):
       label_dimension: number of values in each label, whose shape is `[B, label_dimension]`, or `[B]` for one.
       weight_column: name of the feature with the weights of examples, or a numeric column of it.
       optimizer: name of a Keras optimizer (learning rate 0.2), an instance, or a function that returns one, called
-        in each trace of the model. None for Ftrl with the smaller of 0.2 and 1 / sqrt(number of columns).
+        in each trace of the model. None for Ftrl with the smaller of 0.2 and 1 / sqrt(number of columns). Or a
+        `LinearSDCA`.
       config: a `RunConfig`.
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
@@ -123,8 +124,7 @@ class LinearRegressor(CannedEstimator):
     ) -> None:
         super().__init__(
             RegressionHead(label_dimension, weight_column, loss_reduction),
-            None,
-            linear_part(feature_columns, optimizer, sparse_combiner),
+            [linear_part(feature_columns, optimizer, sparse_combiner)],
             weight_column,
             model_dir=model_dir,
             config=config,
@@ -142,7 +142,8 @@ class LinearEstimator(CannedEstimator):
       feature_columns: columns of any kind.
       model_dir: directory of checkpoints and summaries; by default that of `config`, or a temporary one.
       optimizer: name of a Keras optimizer (learning rate 0.2), an instance, or a function that returns one, called
-        in each trace of the model. None for Ftrl with the smaller of 0.2 and 1 / sqrt(number of columns).
+        in each trace of the model. None for Ftrl with the smaller of 0.2 and 1 / sqrt(number of columns). Or a
+        `LinearSDCA`.
       config: a `RunConfig`.
       sparse_combiner: how the weights of several values in a row are combined: "sum", "mean" or "sqrtn".
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
@@ -175,8 +176,7 @@ class LinearEstimator(CannedEstimator):
     ) -> None:
         super().__init__(
             head,
-            None,
-            linear_part(feature_columns, optimizer, sparse_combiner),
+            [linear_part(feature_columns, optimizer, sparse_combiner)],
             ALL_FEATURES,
             model_dir=model_dir,
             config=config,

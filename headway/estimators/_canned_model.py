@@ -1,11 +1,11 @@
-"""The one model behind all ready-made estimators: a deep part, a linear part, or both, and a head."""
+"""The one model behind all ready-made estimators with a head: the sum of the logits of its parts, and the head."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -18,7 +18,8 @@ from headway.estimators._canned_layers import Variables
 from headway.estimators._estimator import Estimator
 from headway.estimators._optimizers import OptimizerMaker, optimizer_maker
 from headway.estimators._run_config import RunConfig
-from headway.heads import BinaryClassHead, Head, MultiClassHead
+from headway.estimators._sdca import Batch, LinearSDCA, example_ids
+from headway.heads import BinaryClassHead, Head, MultiClassHead, RegressionHead
 
 # tf.estimator's learning rates for optimizers that are given by name.
 _DEEP_RATE = 0.001
@@ -26,6 +27,29 @@ _LINEAR_RATE = 0.2
 _COMBINED_LINEAR_RATE = 0.005
 
 Activation = Callable[[tf.Tensor], tf.Tensor] | str | None
+
+
+class Part(Protocol):
+    """What brings logits to a model. The logits of its parts are added."""
+
+    @property
+    def columns(self) -> tuple[fc.FeatureColumn, ...]:
+        """The columns that it reads."""
+
+    @property
+    def optimizer(self) -> OptimizerMaker | LinearSDCA:
+        """Makes the optimizer of its variables; or the solver for a model that has no other part."""
+
+    def logits(
+        self,
+        features: Mapping[str, Any],
+        units: int,
+        shared: dict[str, tf.Variable],
+        *,
+        training: bool,
+        seed: int | None,
+    ) -> tuple[tf.Tensor, list[tf.Variable]]:
+        """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +72,7 @@ class DeepPart:
         training: bool,
         seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
-        """Returns float `[B, units]` and the trainable variables; `shared` as in `Variables`."""
+        """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
         variables = Variables("dnn", shared)
         net = fc.dense_tensor(self.columns, features, variables.under("input_from_feature_columns/input_layer"))
         for i, width in enumerate(self.hidden_units):
@@ -61,7 +85,7 @@ class DeepPart:
             layers.summarize_layer(net, f"dnn/{scope}")
         logits = layers.dense(net, units, variables.under("logits"))
         layers.summarize_layer(logits, "dnn/logits")
-        return logits, variables.trainable
+        return tf.cast(logits, tf.float32), variables.trainable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,17 +94,28 @@ class LinearPart:
 
     columns: tuple[fc.FeatureColumn, ...]
     sparse_combiner: str
-    optimizer: OptimizerMaker
+    optimizer: OptimizerMaker | LinearSDCA
+    # Only combined models write the summaries of the linear logits, as in tf.estimator.
+    summarizes_logits: bool
 
     def logits(
-        self, features: Mapping[str, Any], units: int, shared: dict[str, tf.Variable]
+        self,
+        features: Mapping[str, Any],
+        units: int,
+        shared: dict[str, tf.Variable],
+        *,
+        training: bool,
+        seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
+        del training, seed
         variables = Variables("linear", shared)
         variable = variables.under("linear_model")
         logits = fc.linear_logits(self.columns, features, units, variable, self.sparse_combiner)
         *weights, bias = variables.trainable
         layers.summarize_linear(weights, bias)
+        if self.summarizes_logits:
+            layers.summarize_layer(logits, "linear")
         return logits, variables.trainable
 
 
@@ -123,7 +158,7 @@ def linear_part(columns: Any, optimizer: Any, sparse_combiner: str, *, combined:
 
     Args:
       columns: dense or categorical columns.
-      optimizer: see `optimizer_maker`; None for Ftrl with a rate that falls with the number of columns.
+      optimizer: see `optimizer_maker`; a `LinearSDCA`; None for Ftrl with a rate that falls with the number of columns.
       sparse_combiner: "sum", "mean" or "sqrtn".
       combined: whether a deep part may stand beside it: the learning rates are smaller then.
 
@@ -135,19 +170,24 @@ def linear_part(columns: Any, optimizer: Any, sparse_combiner: str, *, combined:
         f"{prefix}feature_columns",
         lambda: fc.LinearModel(columns, sparse_combiner=sparse_combiner).feature_columns,
     )
+    if isinstance(optimizer, LinearSDCA):
+        if combined:
+            raise ValueError("LinearSDCA trains linear models alone. Pass another optimizer as `linear_optimizer`.")
+        optimizer.check(checked, sparse_combiner)
+        return LinearPart(checked, sparse_combiner, optimizer, False)
     rate = _LINEAR_RATE
     if combined:
         rate = min(_COMBINED_LINEAR_RATE, 1.0 / math.sqrt(len(checked)))
     elif optimizer is None:
         optimizer, rate = "Ftrl", min(_LINEAR_RATE, 1.0 / math.sqrt(len(checked)))
-    return LinearPart(checked, sparse_combiner, optimizer_maker(optimizer, rate, f"{prefix}optimizer"))
+    return LinearPart(checked, sparse_combiner, optimizer_maker(optimizer, rate, f"{prefix}optimizer"), combined)
 
 
 class _Inputs(tf.Module):
     """The input transform: the columns' host part, and the raw features that the head reads.
 
     Args:
-      columns: all columns of the model.
+      columns: all columns of the model; where there are none, features stay as they are.
       keep: names of raw features to keep where they are there; None to keep all.
 
     Attributes:
@@ -156,24 +196,25 @@ class _Inputs(tf.Module):
 
     def __init__(self, columns: Sequence[fc.FeatureColumn], keep: tuple[str, ...] | None) -> None:
         super().__init__(name="inputs")
-        self._transform = fc.ColumnTransform(list(dict.fromkeys(columns)))
+        self._transform = fc.ColumnTransform(list(dict.fromkeys(columns))) if columns else None
         self._keep = keep
         self.seen: tuple[str, ...] = ()
 
     @property
     def float_names(self) -> dict[str, list[str]]:
         """See `ColumnTransform.float_names`."""
-        names: dict[str, list[str]] = self._transform.float_names
+        names: dict[str, list[str]] = {} if self._transform is None else self._transform.float_names
         return names
 
     def keeping_all(self) -> _Inputs:
         """Returns a transform that keeps all raw features beside what it makes of them."""
-        return _Inputs(self._transform.columns, None)
+        return _Inputs(() if self._transform is None else self._transform.columns, None)
 
     @property
     def parse_example_spec(self) -> dict[str, Any]:
         """What must be read from serialised examples for the columns."""
-        spec: dict[str, Any] = fc.make_parse_example_spec(self._transform.columns)
+        columns = () if self._transform is None else self._transform.columns
+        spec: dict[str, Any] = fc.make_parse_example_spec(columns) if columns else {}
         return spec
 
     @tf.autograph.experimental.do_not_convert
@@ -184,6 +225,8 @@ class _Inputs(tf.Module):
                 "{name: values}, with a name for each feature that a column reads."
             )
         self.seen = tuple(sorted(features))
+        if self._transform is None:
+            return dict(features)
         kept = features if self._keep is None else {name: features[name] for name in self._keep if name in features}
         return {**kept, **self._transform(features)}
 
@@ -193,8 +236,7 @@ class CannedEstimator(Estimator):
 
     Args:
       head: the head.
-      deep: the deep part, or None.
-      linear: the linear part, or None. One of the two is there.
+      parts: what brings the logits; at least one part.
       weight_column: what the head reads from the features; `ALL_FEATURES` if that is not known.
       model_dir: see `Estimator`.
       config: see `Estimator`.
@@ -204,8 +246,7 @@ class CannedEstimator(Estimator):
     def __init__(
         self,
         head: Head,
-        deep: DeepPart | None,
-        linear: LinearPart | None,
+        parts: Sequence[Part],
         weight_column: Any,
         *,
         model_dir: Any = None,
@@ -217,18 +258,24 @@ class CannedEstimator(Estimator):
                 f"`head` must be a head of headway.heads. Received: {head!r} of type {type(head).__name__}."
             )
         self._head = head
-        self._deep = deep
-        self._linear = linear
+        self._parts = tuple(parts)
+        self._solver = next((part.optimizer for part in parts if isinstance(part.optimizer, LinearSDCA)), None)
+        if self._solver is not None:
+            self._solver.loss_type(head)
         self._weight = None if weight_column is ALL_FEATURES else getattr(weight_column, "key", weight_column)
-        columns = [column for part in (deep, linear) if part is not None for column in part.columns]
-        keep = None if weight_column is ALL_FEATURES else () if self._weight is None else (self._weight,)
+        columns = [column for part in self._parts for column in part.columns]
+        keep: tuple[str, ...] | None = (
+            None if weight_column is ALL_FEATURES else () if self._weight is None else (self._weight,)
+        )
+        if keep is not None and self._solver is not None:
+            keep += (self._solver.example_id_column,)
         self._inputs = _Inputs(columns, keep)
         super().__init__(
             self._canned_model_fn,
             model_dir=model_dir,
             config=config,
             warm_start_from=warm_start_from,
-            input_transform=self._inputs,
+            input_transform=self._inputs if columns else None,
         )
 
     def _canned_model_fn(self, features: Any, labels: Any, mode: str, config: RunConfig) -> EstimatorSpec:
@@ -240,28 +287,29 @@ class CannedEstimator(Estimator):
         features = features if fc.is_transformed(features) else self._inputs(features)
         units, training = self._head.logits_dimension, mode == ModeKeys.TRAIN
         logits: list[tf.Tensor] = []
-        trained: list[tuple[OptimizerMaker, list[tf.Variable]]] = []
         shared: dict[str, tf.Variable] = {}
-        if self._deep is not None:
-            part, variables = self._deep.logits(features, units, shared, training=training, seed=config.tf_random_seed)
-            logits.append(tf.cast(part, tf.float32))
-            trained.append((self._deep.optimizer, variables))
-        if self._linear is not None:
-            part, variables = self._linear.logits(features, units, shared)
-            if self._summarizes_linear_logits:
-                layers.summarize_layer(part, "linear")
-            logits.append(part)
-            trained.append((self._linear.optimizer, variables))
-        return self._head.create_estimator_spec(
-            features,
-            mode,
-            tf.add_n(logits) if len(logits) > 1 else logits[0],
-            labels=labels,
-            train_op_fn=lambda loss: minimize([(make(), variables) for make, variables in trained], loss),
-        )
+        trained: list[tuple[Any, list[tf.Variable]]] = []
+        for part in self._parts:
+            own, variables = part.logits(features, units, shared, training=training, seed=config.tf_random_seed)
+            logits.append(own)
+            trained.append((part.optimizer, variables))
+        whole = tf.add_n(logits) if len(logits) > 1 else logits[0]
 
-    # Only combined models write the summaries of the linear logits, as in tf.estimator.
-    _summarizes_linear_logits = False
+        def train(loss: tf.Tensor) -> Any:
+            if self._solver is None:
+                return minimize([(make(), variables) for make, variables in trained], loss)
+            (part,), ((_, variables),) = self._parts, trained
+            return self._solver.step(self._solver_batch(features, labels, whole), part.columns, variables)
+
+        return self._head.create_estimator_spec(features, mode, whole, labels=labels, train_op_fn=train)
+
+    def _solver_batch(self, features: Any, labels: Any, logits: tf.Tensor) -> Batch:
+        """Returns what the solver needs of a batch."""
+        assert self._solver is not None
+        ids = example_ids(features, self._solver.example_id_column, self._inputs.seen)
+        assert isinstance(self._head, (BinaryClassHead, RegressionHead))
+        own_labels, weights = self._head.labels_and_weights(labels, logits, features)
+        return Batch(features, ids, own_labels, weights, self._solver.loss_type(self._head))
 
 
 ALL_FEATURES = object()

@@ -234,6 +234,14 @@ def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
       tf.errors.OpError: if the files cannot be read.
     """
     values = values_for({name: entry.variable for name, entry in store.entries.items()}, checkpoint)
+    kept = {owner: list(owner.tensors()) for owner in store.kept.values()}
+    reader = tf.train.load_checkpoint(checkpoint.path)
+    missing = [name for names in kept.values() for name in names if not reader.has_tensor(name)]
+    if missing:
+        there = sorted(set(reader.get_variable_to_shape_map()) - set(store.entries))
+        raise CheckpointError(_missing_message(missing, there, checkpoint.path))
+    for owner, names in kept.items():
+        owner.restore({name: reader.get_tensor(name) for name in names})
     for name, value in values.items():
         variable = store.entries[name].variable
         if name.endswith("/learning_rate") and value != variable.numpy():
@@ -429,7 +437,18 @@ def _first_line(error: Exception) -> str:
 
 def snapshot(store: VariableStore) -> dict[str, tf.Tensor]:
     """Returns the values of all variables now; training may go on while they are written."""
-    return {name: tf.identity(entry.variable.read_value()) for name, entry in store.entries.items()}
+    values = {name: tf.identity(entry.variable.read_value()) for name, entry in store.entries.items()}
+    for owner in store.kept.values():
+        values |= owner.tensors()
+    return values
+
+
+def put_back(store: VariableStore, values: Mapping[str, tf.Tensor]) -> None:
+    """Sets the variables to what `snapshot` returned."""
+    for name, entry in store.entries.items():
+        entry.variable.assign(values[name])
+    for owner in store.kept.values():
+        owner.restore({name: values[name] for name in owner.tensors()})
 
 
 def names_in(directory: CheckpointDirectory) -> Iterable[str]:

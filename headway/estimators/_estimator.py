@@ -26,6 +26,7 @@ from headway.estimators import (
     _structure,
     _warm_start,
 )
+from headway.estimators._checkpoint_tools import show_checkpoint
 from headway.estimators._checkpoints import CheckpointDirectory
 from headway.estimators._classic_hooks import (
     CheckpointSaverHook,
@@ -43,6 +44,7 @@ from headway.estimators._readable import readable_errors
 from headway.estimators._run_config import RunConfig
 from headway.estimators._saving import Saver
 from headway.estimators._train import TrainRun
+from headway.estimators._variable_table import VariableTable, table_of_store
 from headway.estimators._weights import Weights
 from headway.input_pipelines import Pipeline
 
@@ -189,6 +191,23 @@ class Estimator:
         if name not in names:
             raise ValueError(f"There is no variable {name!r} in {path}. There are: {names}.")
         return np.asarray(tf.train.load_variable(path, name))
+
+    def summary(self, input_fn: Callable[..., Any] | None = None) -> VariableTable:
+        """Returns a table of the variables, their sizes and roles, the slots of the optimizer among them; print it.
+
+        Before the first training, which makes them, it needs the `input_fn` of `train`, or raises a ValueError.
+        """
+        strategy = self._config.train_distribute or tf.distribute.get_strategy()
+        weights = self._weights_for(strategy)
+        if not weights.model.complete and input_fn is not None:
+            self._seed()
+            pipeline = self._rows(input_fn, ModeKeys.TRAIN, strategy)
+            self._prepared(ModeKeys.TRAIN, weights, pipeline, iter(pipeline.elements()), pipeline.tables())
+        if weights.model.complete or input_fn is not None:
+            return table_of_store(weights.model.store, self.model_dir)
+        if self.latest_checkpoint() is None:
+            raise ValueError("The model has no variables before it is trained. Pass the input_fn: summary(input_fn).")
+        return show_checkpoint(self.model_dir)
 
     def train(
         self,
@@ -410,7 +429,7 @@ class Estimator:
     def _export_source(self, checkpoint_path: str | None) -> _exporting.Source:
         path = checkpoint_path or self.latest_checkpoint()
         if path is None and self._warm_start is not None:
-            path = self._warm_start.ckpt_to_initialize_from
+            path = os.fspath(self._warm_start.ckpt_to_initialize_from)
             path = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path
         if path is None:
             raise ValueError(f"Couldn't find trained model at {self.model_dir}. Train it, or give `checkpoint_path`.")

@@ -208,6 +208,7 @@ class Model:
             # XLA has no sparse updates, and a tape knows nothing of lookups.
             records_lookups=mode == ModeKeys.TRAIN and tape is None and not config.jit_compile,
             training_metrics=config.training_metrics,
+            keep=self.store.keep,
         )
 
     def _count_step(self, context: StepContext, before: tf.Tensor | None) -> None:

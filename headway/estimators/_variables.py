@@ -8,10 +8,11 @@ variables by name.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -51,6 +52,18 @@ class Entry:
     role: str
 
 
+class Kept(abc.ABC):
+    """State of a model that is no variable, such as a table, and is saved with the variables."""
+
+    @abc.abstractmethod
+    def tensors(self) -> dict[str, tf.Tensor]:
+        """Returns what a checkpoint holds of it, by name."""
+
+    @abc.abstractmethod
+    def restore(self, tensors: Mapping[str, Any]) -> None:
+        """Sets it to what `tensors` returned."""
+
+
 @dataclasses.dataclass
 class Call:
     """What one call of a `model_fn` asked for.
@@ -79,6 +92,7 @@ class VariableStore:
       strategy: the `tf.distribute.Strategy` under whose scope variables are made.
 
     Attributes:
+      kept: state that is no variable, by name.
       unset: names of variables that start from a tensor of the graph, and still hold zeros.
     """
 
@@ -87,6 +101,7 @@ class VariableStore:
         self._entries: dict[str, Entry] = {}
         self._local: dict[tuple[str, str], tf.Variable] = {}
         self._local_start: dict[tuple[str, str], Any] = {}
+        self.kept: dict[str, Kept] = {}
         self.unset: set[str] = set()
         with strategy.scope():
             step = tf.Variable(
@@ -110,6 +125,12 @@ class VariableStore:
     def known_variables(self) -> list[tf.Variable]:
         """Returns every variable of the store, those of metrics included."""
         return [*(entry.variable for entry in self._entries.values()), *self._local.values()]
+
+    def keep(self, name: str, make: Callable[[], Kept]) -> Kept:
+        """Returns what is kept under `name`; the first time it is made, outside any graph."""
+        if name not in self.kept:
+            self.kept[name] = _tensorflow.outside_graphs(make)
+        return self.kept[name]
 
     def reset_metrics(self, mode: str) -> None:
         """Sets the variables of the metrics of a mode back to where they began."""

@@ -1,8 +1,10 @@
-"""Warm start: first values of variables from another model's checkpoint."""
+"""Warm start: first values of variables from another model."""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,102 +13,170 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway.estimators._variables import VariableStore
+from headway.estimators._vocab_info import VocabInfo
+from headway.estimators._warm_start_sources import Source, open_source
 
 
 @dataclasses.dataclass(frozen=True)
 class WarmStartSettings:
     """Which variables begin with values of another model.
 
+    Values are taken once: when `model_dir` has no checkpoint yet. The log says which variables were taken, which were
+    fitted to another vocabulary, and which keep their own initial values.
+
     Attributes:
-      ckpt_to_initialize_from: a checkpoint (path without ending), a directory of checkpoints, or a SavedModel.
+      ckpt_to_initialize_from: a model_dir; a checkpoint (path without ending), by name or by object; a SavedModel
+        directory; or a .keras file, whose variables go by their Keras paths (`dense/kernel`). In an object-based
+        checkpoint they go by their names, or by the path of objects (`model/layer-1/kernel`).
       vars_to_warm_start: a regular expression that trainable variables must match at the beginning of their full names
-        (by default all do), or a list of such expressions for any variables, trainable or not.
+        (by default all do); or a list of such expressions for any variables, trainable or not, those of the optimizer
+        among them; or None for those alone that `var_name_to_vocab_info` names.
+      var_name_to_vocab_info: full name in this model -> `VocabInfo`, where the vocabulary has changed.
       var_name_to_prev_var_name: full name in this model -> name in the checkpoint, where the two differ.
 
     Raises:
-      ValueError: if `ckpt_to_initialize_from` is empty.
+      ValueError: if `ckpt_to_initialize_from` is empty, or an expression cannot be compiled.
+      TypeError: if an argument has another type.
 
     Example:
       >>> settings = WarmStartSettings("/tmp/other", vars_to_warm_start=".*embedding.*")
     """
 
-    ckpt_to_initialize_from: str
-    vars_to_warm_start: str | Sequence[str] = ".*"
-    var_name_to_prev_var_name: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ckpt_to_initialize_from: str | os.PathLike[str]
+    vars_to_warm_start: str | Sequence[str] | None = ".*"
+    var_name_to_vocab_info: Mapping[str, VocabInfo] | None = None
+    var_name_to_prev_var_name: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         if not self.ckpt_to_initialize_from:
             raise ValueError("`ckpt_to_initialize_from` MUST be set in WarmStartSettings. Received: an empty path.")
+        for expression in self.expressions:
+            try:
+                re.compile(expression)
+            except (re.error, TypeError) as error:
+                raise (ValueError if isinstance(expression, str) else TypeError)(
+                    "`vars_to_warm_start` must be a regular expression, a list of them, or None. (Variables are named, "
+                    f"not passed.) Received: {self.vars_to_warm_start!r} ({error})."
+                ) from error
+        for name, info in (self.var_name_to_vocab_info or {}).items():
+            if not isinstance(info, VocabInfo):
+                raise TypeError(f"`var_name_to_vocab_info` must map names to VocabInfo. Received: {name!r}: {info!r}.")
+
+    @property
+    def expressions(self) -> list[Any]:
+        """The regular expressions of `vars_to_warm_start`."""
+        if self.vars_to_warm_start is None:
+            return [re.escape(name) + "$" for name in self.var_name_to_vocab_info or {}]
+        return [self.vars_to_warm_start] if isinstance(self.vars_to_warm_start, str) else list(self.vars_to_warm_start)
+
+    @property
+    def only_trainable(self) -> bool:
+        """Whether the expressions are for trainable variables alone."""
+        return self.vars_to_warm_start is None or isinstance(self.vars_to_warm_start, str)
 
 
 def checked(warm_start_from: Any) -> WarmStartSettings | None:
     """Returns the settings that an Estimator's `warm_start_from` stands for."""
     if warm_start_from is None or isinstance(warm_start_from, WarmStartSettings):
         return warm_start_from
-    if isinstance(warm_start_from, str):
+    if isinstance(warm_start_from, (str, os.PathLike)):
         return WarmStartSettings(warm_start_from)
     raise ValueError(f"warm_start_from must be a string or a WarmStartSettings, instead got {type(warm_start_from)}.")
 
 
-def warm_start(store: VariableStore, settings: WarmStartSettings) -> None:
-    """Sets variables to their values in the other checkpoint, and logs which.
+@dataclasses.dataclass
+class _Report:
+    taken: list[str] = dataclasses.field(default_factory=list)
+    fitted: list[str] = dataclasses.field(default_factory=list)
+    used: set[str] = dataclasses.field(default_factory=set)
+
+
+def warm_start_variables(store: VariableStore, settings: WarmStartSettings, *, complete: bool = True) -> None:
+    """Sets variables to their values in the other model, and logs which.
+
+    Args:
+      store: the variables.
+      settings: which of them.
+      complete: whether training has made all variables; only then a name that is used nowhere is an error.
 
     Raises:
-      ValueError: if there is no checkpoint, nothing matches, a name is used nowhere, or shapes differ.
+      ValueError: if there is no checkpoint, nothing matches, a name is used nowhere, or shapes differ; nothing is
+        changed then.
     """
-    reader = tf.train.load_checkpoint(_checkpoint_path(settings.ckpt_to_initialize_from))
-    shapes = reader.get_variable_to_shape_map()
-    names = _chosen(store, settings.vars_to_warm_start)
-    unused = set(settings.var_name_to_prev_var_name) - set(names)
-    if unused:
-        raise ValueError(
-            f"var_name_to_prev_var_name names variables that are not warm-started: {sorted(unused)}. Warm-started are: "
-            f"{names}."
-        )
-    values = {}
-    for name in names:
-        previous = settings.var_name_to_prev_var_name.get(name, name)
+    source = open_source(os.fspath(settings.ckpt_to_initialize_from))
+    names = _chosen(store, settings, complete=complete)
+    report, values = _Report(), {}
+    renamed, vocabularies = settings.var_name_to_prev_var_name or {}, settings.var_name_to_vocab_info or {}
+    previous = {name: renamed.get(name, name) for name in names}
+    _check_present(previous, source)
+    for name, old in previous.items():
         wanted = tuple(store.entries[name].variable.shape)
-        if previous not in shapes:
+        report.used.add(old)
+        label = name if old == name else f"{name} (there: {old})"
+        if name in vocabularies:
+            values[name], kept = vocabularies[name].fitted(name, source.value(old), wanted)
+            report.fitted.append(f"{label}: {kept} of {wanted[vocabularies[name].axis]}")
+        elif source.shape(old) != wanted:
             raise ValueError(
-                f"The checkpoint to warm-start from has no variable {previous!r} for {name!r}. It has: {sorted(shapes)}"
-                "."
+                f"The variable {name!r} has shape {wanted}, and {source.shape(old)} in the checkpoint to warm-start "
+                f"from, {source.path}. Leave it out of `vars_to_warm_start`; or, if it follows a vocabulary that has "
+                "changed, describe the change in `var_name_to_vocab_info`."
             )
-        if tuple(shapes[previous]) != wanted:
-            raise ValueError(
-                f"The variable {name!r} has shape {wanted}, and {tuple(shapes[previous])} in the checkpoint to "
-                "warm-start from."
-            )
-        values[name] = reader.get_tensor(previous)
+        else:
+            values[name] = source.value(old)
+            report.taken.append(label)
     for name, value in values.items():
-        store.entries[name].variable.assign(value)
-    logger.info(
-        "Warm-started %d variables from %s: %s.", len(values), settings.ckpt_to_initialize_from, ", ".join(values)
-    )
+        variable = store.entries[name].variable
+        variable.assign(tf.cast(value, variable.dtype))
+    _log(report, store, source)
 
 
-def _chosen(store: VariableStore, wanted: str | Sequence[str]) -> list[str]:
-    if isinstance(wanted, str):
-        names = [name for name, entry in store.entries.items() if entry.role == "model" and entry.variable.trainable]
-        expressions = [wanted]
-    else:
-        names, expressions = list(store.entries), list(wanted)
-    chosen = [name for name in names if any(re.match(expression, name) for expression in expressions)]
+def _chosen(store: VariableStore, settings: WarmStartSettings, *, complete: bool) -> list[str]:
+    names = [
+        name
+        for name, entry in store.entries.items()
+        if not settings.only_trainable or (entry.role == "model" and entry.variable.trainable)
+    ]
+    chosen = [name for name in names if any(re.match(expression, name) for expression in settings.expressions)]
+    if not complete:
+        return chosen
     if not chosen:
-        raise ValueError(f"vars_to_warm_start={wanted!r} matches no variable. There are: {names}.")
+        raise ValueError(f"vars_to_warm_start={settings.vars_to_warm_start!r} matches no variable. There are: {names}.")
+    for field in ("var_name_to_prev_var_name", "var_name_to_vocab_info"):
+        unused = sorted(set(getattr(settings, field) or ()) - set(chosen))
+        if unused:
+            raise ValueError(
+                f"You provided the following variables in {field} that were not used: {unused}. Perhaps you misspelled "
+                f"them? Here is the list of viable variable names: {chosen}."
+            )
     return chosen
 
 
-def _checkpoint_path(path: str) -> str:
-    inside = str(tf.io.gfile.join(path, "variables", "variables"))
-    if tf.io.gfile.exists(inside + ".index"):
-        return inside
-    if tf.io.gfile.isdir(path):
-        latest = tf.train.latest_checkpoint(path)
-        if latest is None:
-            raise ValueError(f"There is no checkpoint to warm-start from in {path!r}.")
-        return str(latest)
-    if not tf.io.gfile.exists(path + ".index"):
-        raise ValueError(f"There is no checkpoint to warm-start from at {path!r}.")
-    return str(path)
+def _check_present(previous: Mapping[str, str], source: Source) -> None:
+    there = source.names
+    missing = {name: old for name, old in previous.items() if old not in there}
+    if not missing:
+        return
+    lines = []
+    for name, old in missing.items():
+        near = difflib.get_close_matches(old, there, 1, 0.4)
+        lines.append(f"  {old!r} for {name!r}" + (f"   (closest there: {near[0]!r})" if near else ""))
+    raise ValueError(
+        f"The checkpoint to warm-start from, {source.path}, has no variable\n"
+        + "\n".join(lines)
+        + f"\nIt has: {sorted(there)}. Narrow `vars_to_warm_start`, or name the variables there in "
+        "`var_name_to_prev_var_name`."
+    )
+
+
+def _log(report: _Report, store: VariableStore, source: Source) -> None:
+    done = {label.split(" (there: ")[0].split(": ")[0] for label in (*report.taken, *report.fitted)}
+    lists = {
+        "taken as they are": report.taken,
+        "fitted to the new vocabulary (entries that the old one has)": report.fitted,
+        "left at their initial values": [name for name in store.entries if name not in done],
+        "in the checkpoint and not used": sorted(set(source.names) - report.used),
+    }
+    parts = [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]
+    logger.info("Warm-started %d variables from %s; %s.", len(done), source.path, "; ".join(parts))

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 from headway._log import logger
-from headway.estimators import _checkpoints, _warm_start
+from headway.estimators import _checkpoints
 from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
 from headway.estimators._model import Model
+from headway.estimators._warm_start import WarmStartSettings, warm_start_variables
 
 
 class Weights:
@@ -26,9 +27,10 @@ class Weights:
         # the newest.
         self._seen: tuple[str, int] | None = None
         self._live_step: int | None = None
-        self._warm_started = False
+        # Whether the variables were complete when they were warm-started; None before.
+        self._warm_started: bool | None = None
 
-    def complete(self, latest: Checkpoint | None, warm_start: _warm_start.WarmStartSettings | None) -> None:
+    def complete(self, latest: Checkpoint | None, warm_start: WarmStartSettings | None) -> None:
         """Makes the variables ready to train on from `latest`, or from the start."""
         first_time = not self.model.complete
         self.model.mark_complete()
@@ -59,9 +61,7 @@ class Weights:
         return checkpoint.stamp != self._seen
 
     @contextlib.contextmanager
-    def of(
-        self, path: str | None, warm_start: _warm_start.WarmStartSettings | None, *, live: bool
-    ) -> Iterator[str | None]:
+    def of(self, path: str | None, warm_start: WarmStartSettings | None, *, live: bool) -> Iterator[str | None]:
         """Lets the variables have the values of a checkpoint.
 
         Args:
@@ -78,17 +78,17 @@ class Weights:
         if path is None:
             yield self._newest(warm_start)
             return
-        kept = _checkpoints.snapshot(self.model.store) if live else {}
+        kept = _checkpoints.snapshot(self.model.store) if live else None
         _checkpoints.read_into(self.model.store, _checkpoints.at(path))
         if not live:
             self._seen = self._live_step = None
         try:
             yield path
         finally:
-            for name, value in kept.items():
-                self.model.store.entries[name].variable.assign(value)
+            if kept is not None:
+                _checkpoints.put_back(self.model.store, kept)
 
-    def _newest(self, warm_start: _warm_start.WarmStartSettings | None) -> str | None:
+    def _newest(self, warm_start: WarmStartSettings | None) -> str | None:
         latest = self._directory.latest()
         if latest is not None and self._is_news(latest):
             latest = _checkpoints.newest_readable(self._directory)
@@ -107,7 +107,9 @@ class Weights:
         _checkpoints.read_into(self.model.store, checkpoint)
         self._seen, self._live_step = checkpoint.stamp, None
 
-    def _start(self, warm_start: _warm_start.WarmStartSettings | None) -> None:
-        if warm_start is not None and not self._warm_started:
-            _warm_start.warm_start(self.model.store, warm_start)
-            self._warm_started = True
+    def _start(self, warm_start: WarmStartSettings | None) -> None:
+        # An evaluation before any training knows the model's own variables only: those of the optimizer come later.
+        complete = self.model.complete
+        if warm_start is not None and self._warm_started in ((None, False) if complete else (None,)):
+            warm_start_variables(self.model.store, warm_start, complete=complete)
+            self._warm_started = complete

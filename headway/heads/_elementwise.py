@@ -133,6 +133,22 @@ class ElementwiseHead(BaseHead):
         del mode
         return self._reduced(self._batch(features, logits, labels), regularization_losses)
 
+    def labels_and_weights(
+        self, labels: Any, logits: tf.Tensor, features: Mapping[str, Any] | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the labels as the loss takes them and their weights, for solvers that need more than the loss.
+
+        Args:
+          labels: labels of the batch.
+          logits: float tensor of shape `[D0, ..., DN, logits_dimension]`.
+          features: the features of the batch, by name; read for the example weights.
+
+        Returns:
+          Two float32 tensors of one dimension.
+        """
+        batch = self._batch(features, logits, labels)
+        return tf.cast(flat(batch.labels), tf.float32), tf.cast(batch.flat_weights(), tf.float32)
+
     def metrics(self, regularization_losses: Sequence[tf.Tensor] | None = None) -> Metrics:
         """Returns fresh metric objects by key; see `Head`. They share their sums, and are updated together.
 

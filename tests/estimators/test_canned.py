@@ -30,6 +30,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "DNNLinearCombinedClassifier": {**BOTH, "n_classes": 3, "linear_optimizer": "Adam", "dnn_optimizer": "Adam"},
     "DNNLinearCombinedRegressor": {**BOTH, "weight_column": "weight"},
     "DNNLinearCombinedEstimator": {**BOTH, "head": heads.BinaryClassHead()},
+    "BaselineClassifier": {"n_classes": 3, "weight_column": "weight"},
+    "BaselineRegressor": {"weight_column": "weight", "optimizer": "Adagrad"},
+    "BaselineEstimator": {"head": heads.BinaryClassHead(weight_column="weight")},
 }
 DROPOUT = {"DNN": "dropout", "DNNLinearCombined": "dnn_dropout"}
 every_model = pytest.mark.parametrize("name", MODELS)

@@ -1,4 +1,4 @@
-"""The ready-made estimators go on from tf.estimator's checkpoints as tf.estimator does: tests/golden/canned."""
+"""The ready-made estimators go on from tf.estimator's checkpoints as it does: tests/golden/canned and canned_b."""
 
 from __future__ import annotations
 
@@ -15,20 +15,33 @@ import pytest
 import tensorflow as tf
 
 from headway import feature_columns, heads, input_pipelines
-from headway.estimators import RunConfig, _canned_combined, _canned_dnn, _canned_linear
+from headway.estimators import RunConfig, _canned_baseline, _canned_combined, _canned_dnn, _canned_linear
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "canned"
-_spec = importlib.util.spec_from_file_location("cases", GOLDEN / "cases.py")
-assert _spec is not None
-assert _spec.loader is not None
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
-RESULTS = json.loads((GOLDEN / "canned.json").read_text("utf-8"))
+MORE_GOLDEN = GOLDEN.with_name("canned_b")
+
+
+def _loaded(path: pathlib.Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cases = _loaded(GOLDEN / "cases.py")
+baseline_cases = _loaded(MORE_GOLDEN / "baseline_cases.py")
+RESULTS = {
+    **json.loads((GOLDEN / "canned.json").read_text("utf-8")),
+    **json.loads((MORE_GOLDEN / "baseline.json").read_text("utf-8")),
+}
 CLASSES = types.SimpleNamespace(
     RegressionHead=heads.RegressionHead,
     **{
         name: getattr(module, name)
         for module, prefix in (
+            (_canned_baseline, "Baseline"),
             (_canned_dnn, "DNN"),
             (_canned_linear, "Linear"),
             (_canned_combined, "DNNLinearCombined"),
@@ -45,7 +58,8 @@ TOLERANCES = {"dnn_classifier_rmsprop": 1e-4}
 
 
 def values(name: str, when: str) -> dict[str, np.ndarray]:
-    with np.load(GOLDEN / "canned.npz") as stored:
+    path = MORE_GOLDEN / "baseline.npz" if name in baseline_cases.CASES else GOLDEN / "canned.npz"
+    with np.load(path) as stored:
         flat = stored[f"{name}/{when}"]
     found, start = {}, 0
     for key, (dtype, shape) in RESULTS[name]["variables"].items():
@@ -70,14 +84,19 @@ def write_checkpoint(model_dir: pathlib.Path, tensors: dict[str, np.ndarray]) ->
 
 def estimator_of(name: str, model_dir: pathlib.Path, **settings: Any) -> Any:
     config = RunConfig(model_dir=str(model_dir), progress="none", save_summary_steps=1, **settings)
+    if name in baseline_cases.CASES:
+        return baseline_cases.build(name, CLASSES, config=config)
     return cases.build(name, CLASSES, feature_columns, keras.optimizers, tf.nn, config=config)
 
 
 def rows_of(name: str, count: int | None = None, *, epochs: int | None = 1) -> input_pipelines.Pipeline:
     features, labels = cases.data()
+    if name in baseline_cases.CASES:
+        features, labels = baseline_cases.data(name, (features, labels))
+    else:
+        labels = labels[cases.CASES[name][1]]
     features = {key: value[:count] for key, value in features.items()}
-    labels = labels[cases.CASES[name][1]][:count]
-    return input_pipelines.from_arrays(features, labels, batch_size=cases.BATCH, num_epochs=epochs)
+    return input_pipelines.from_arrays(features, labels[:count], batch_size=cases.BATCH, num_epochs=epochs)
 
 
 def tags(model_dir: pathlib.Path) -> list[str]:
@@ -109,7 +128,7 @@ def test_the_files_of_tf_estimator_are_found(tmp_path: pathlib.Path) -> None:
     np.testing.assert_allclose(row["logits"], golden["predictions"][0]["logits"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", cases.CASES)
+@pytest.mark.parametrize("name", [*cases.CASES, *baseline_cases.CASES])
 def test_a_model_dir_of_tf_estimator_goes_on(name: str, tmp_path: pathlib.Path) -> None:
     write_checkpoint(tmp_path, values(name, "before"))
     estimator, golden = estimator_of(name, tmp_path), RESULTS[name]

@@ -44,12 +44,20 @@ def tags(model_dir):
     return sorted(found)
 
 
-def run(name, arrays):
+def data(name):
     features, labels = cases.data()
-    labels = labels[cases.CASES[name][1]]
+    return features, labels[cases.CASES[name][1]]
+
+
+def build(name, **kwargs):
+    return cases.build(name, tf.estimator, tf.feature_column, tf.keras.optimizers.legacy, tf.nn, **kwargs)
+
+
+def run(name, arrays, data, build):
+    features, labels = data(name)
     model_dir = tempfile.mkdtemp()
     config = tf.estimator.RunConfig(tf_random_seed=3, model_dir=model_dir)
-    estimator = cases.build(name, tf.estimator, tf.feature_column, tf.keras.optimizers.legacy, tf.nn, config=config)
+    estimator = build(name, config=config)
     estimator.train(input_fn(features, labels, repeat=True), steps=cases.FIRST_STEPS)
     before = variables(estimator.latest_checkpoint())
     if name == REAL_FILES:
@@ -75,15 +83,16 @@ def run(name, arrays):
     }
 
 
-def main():
+def write(path, names, data, build):
+    """Runs the cases of these names, and writes `path`.json and .npz."""
     arrays, results = {}, {}
-    for name in cases.CASES:
-        results[name] = run(name, arrays)
+    for name in names:
+        results[name] = run(name, arrays, data, build)
         print(name, results[name]["tags"], flush=True)
-    np.savez_compressed(HERE / "canned.npz", **arrays)
+    np.savez_compressed(path.with_suffix(".npz"), **arrays)
     text = json.dumps(results, default=as_json, separators=(",", ":"))
-    (HERE / "canned.json").write_text(text.replace('},"', '},\n"') + "\n")
+    path.with_suffix(".json").write_text(text.replace('},"', '},\n"') + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    write(HERE / "canned", cases.CASES, data, build)
