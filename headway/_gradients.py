@@ -34,9 +34,9 @@ def of_loss(loss: tf.Tensor, variables: list[tf.Variable], context: _context.Ste
     if missing:
         warnings.warn(f"The loss does not depend on {missing}: these variables are not trained.", stacklevel=4)
     if replicas > 1:
-        present = [gradient for gradient in gradients if gradient is not None]
+        present = [_with_a_row(gradient) for gradient in gradients if gradient is not None]
         reduced = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, present))
-        gradients = [None if gradient is None else next(reduced) for gradient in gradients]
+        gradients = [None if gradient is None else _without_it(next(reduced)) for gradient in gradients]
     if context.compiled:
         gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
     if context.gradient_clipping is not None and context.gradient_accumulation == 1:
@@ -59,6 +59,26 @@ def merged(gradient: Any) -> Any:
         return gradient
     rows, summed = rows_of(gradient)
     return tf.IndexedSlices(summed, rows, gradient.dense_shape)
+
+
+def _with_a_row(gradient: Any) -> Any:
+    """Returns a sparse gradient with one more row, -1, of zeros: TensorFlow cannot sum those of no rows, it crashes."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    values, rows = gradient.values, gradient.indices
+    nothing = tf.zeros(tf.concat([[1], tf.shape(values)[1:]], 0), values.dtype)
+    return tf.IndexedSlices(
+        tf.concat([values, nothing], 0), tf.concat([rows, tf.constant([-1], rows.dtype)], 0), gradient.dense_shape
+    )
+
+
+def _without_it(gradient: Any) -> Any:
+    """Returns what `_with_a_row` was given, after the sum over replicas, which joins their rows."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    there = gradient.indices >= 0
+    rows, values = tf.boolean_mask(gradient.indices, there), tf.boolean_mask(gradient.values, there)
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
 def _in_graph(loss: tf.Tensor, variables: list[tf.Variable], context: _context.StepContext) -> list[Any]:

@@ -124,6 +124,15 @@ def leaves_nothing_to_tune(dataset: tf.data.Dataset) -> bool:
     return True
 
 
+def iterator_state(iterator: Any) -> dict[str, tf.Tensor]:
+    """Returns the state of an eager dataset iterator, by name, as `tf.train.Checkpoint` would save it.
+
+    Saving is documented, its parts are not. Can go when tf.data tells whether a position can be saved.
+    """
+    state: dict[str, tf.Tensor] = iterator._serialize_to_tensors()
+    return state
+
+
 def stages_of(dataset: tf.data.Dataset) -> list[tuple[str, dict[str, Any]]] | None:
     """Returns how a dataset is made: (name of the `tf.data.Dataset` method, its arguments), from the source on.
 

@@ -135,6 +135,23 @@ def test_rows_that_some_batches_lack(name: str, replicas: int, tmp_path: pathlib
     np.testing.assert_array_equal(table[2], TABLE[2])
 
 
+@pytest.mark.parametrize("counts", [(2, 0), (0, 2), (0, 0)])
+def test_replicas_without_rows(counts: tuple[int, int], tmp_path: pathlib.Path, mirrored: Any) -> None:
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        table = tf.Variable(TABLE, name="table")
+        loss = tf.reduce_sum(tf.gather(table, features["ids"].values)) * 2.0
+        return EstimatorSpec(mode, loss=loss, train_op=minimize(keras.optimizers.SGD(0.1), loss, [table]))
+
+    def input_fn() -> tf.data.Dataset:
+        batches = tf.data.Dataset.from_tensor_slices(tf.ragged.constant([[1] * count for count in counts], tf.int64))
+        return batches.map(lambda ids: {"ids": tf.RaggedTensor.from_row_lengths(ids, tf.shape(ids)[:1])})
+
+    config = RunConfig(progress="none", train_distribute=mirrored)
+    table = Estimator(model_fn, str(tmp_path), config).train(input_fn, steps=1).get_variable_value("table")
+    # The loss is a mean over replicas: each row counts 2 / 2.
+    np.testing.assert_allclose(table, TABLE - 0.1 * np.array([[0.0], [sum(counts)], [0.0]]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adagrad", "Ftrl"])
 def test_sparse_updates_leave_other_rows_alone(name: str, tmp_path: pathlib.Path) -> None:
     def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:

@@ -54,7 +54,12 @@ class Checkpoint:
     @property
     def stamp(self) -> tuple[str, int]:
         """Tells this file from another one that is written to the same path later."""
-        return self.path, int(tf.io.gfile.stat(self.path + ".index").mtime_nsec)
+        index = self.path + ".index"
+        if "://" in index:
+            return self.path, int(tf.io.gfile.stat(index).mtime_nsec)
+        # Of a local file TensorFlow tells whole seconds; a file that replaces another one has a number of its own.
+        found = os.stat(index)
+        return self.path, hash((found.st_mtime_ns, found.st_ino))
 
 
 class CheckpointDirectory:

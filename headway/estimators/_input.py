@@ -99,6 +99,7 @@ class TrainingInput:
     consumed: int
     worker: str = ""
     _by_count: bool = False
+    _savable: bool = False
 
     def save(self, path: str, step: int, status: str) -> None:
         """Writes the position beside the checkpoint at `path`."""
@@ -110,18 +111,30 @@ class TrainingInput:
             "fingerprint": self.pipeline.fingerprint,
         }
         if self.pipeline.position_kind == "iterator" and not self._by_count and status != "ended":
-            try:
-                _checkpoints.save_position(path + self.worker, position, self.iterator)
+            reason = self._saved_with_iterator(path + self.worker, position)
+            if reason is None:
                 return
-            except _checkpoints.PositionNotSavableError as error:
-                self._by_count = True
-                logger.warning(
-                    "The state of the input cannot be saved (%s). A run that is interrupted will go on by skipping the "
-                    "batches that it has seen; "
-                    "that is exact if the input gives the same batches in the same order each time.",
-                    error,
-                )
+            self._by_count = True
+            logger.warning(
+                "The state of the input cannot be saved (%s). A run that is interrupted will go on by skipping the "
+                "batches that it has seen; that is exact if the input gives the same batches in the same order each "
+                "time.",
+                reason,
+            )
         _checkpoints.save_position(path + self.worker, position)
+
+    def _saved_with_iterator(self, path: str, position: dict[str, Any]) -> str | None:
+        """Writes the position and the iterator's state; returns why not, if that cannot be."""
+        if not self._savable:
+            reason = self.pipeline.why_not_savable()
+            if reason is not None:
+                return reason
+            self._savable = True
+        try:
+            _checkpoints.save_position(path, position, self.iterator)
+        except _checkpoints.PositionNotSavableError as error:
+            return str(error)
+        return None
 
 
 def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, worker: str = "") -> TrainingInput:

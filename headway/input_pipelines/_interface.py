@@ -88,9 +88,15 @@ class Pipeline(abc.ABC):
 
         "index": `elements(start)` jumps to the batch at no cost. "count": `elements(start)` reads and drops what came
         before. "iterator": the iterator itself can be saved in a `tf.train.Checkpoint`; where that raises, as it does
-        for Python generators, batches are counted. Nobody can know before: an iterator made to find out would draw
-        seeds that the next one then lacks.
+        for Python generators, or `why_not_savable` has a reason, batches are counted.
         """
+
+    def why_not_savable(self) -> str | None:
+        """Returns why the state of an iterator over `elements` is not all that a run needs to go on; None if it is.
+
+        Ask after the run's own iterator is made: to find out, another one may be made, which draws seeds.
+        """
+        return None
 
     @property
     @abc.abstractmethod

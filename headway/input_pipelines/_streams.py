@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway import _tensorflow
 from headway.input_pipelines import _checks, _memory, _structure
 from headway.input_pipelines._interface import Fetch, Pipeline, PositionKind
 
@@ -38,6 +39,12 @@ class StreamPipeline(Pipeline):
         return self._mapped(self._source(0))
 
     def _mapped(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        if self.stages:
+            # Checks and vocabularies make the stages stateful for tf.data, which then saves no position. They keep
+            # nothing from one batch to the next; whether the source does, `why_not_savable` finds out.
+            options = tf.data.Options()
+            options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.IGNORE
+            dataset = dataset.with_options(options)
         for stage in self.stages:
             mapped = _memory.on_features(stage, _has_labels(self._source_spec))
             dataset = dataset.map(mapped, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -137,6 +144,16 @@ class DatasetPipeline(StreamPipeline):
     def position_kind(self) -> PositionKind:
         """See `Pipeline.position_kind`."""
         return "iterator"
+
+    def why_not_savable(self) -> str | None:
+        """See `Pipeline.why_not_savable`: tries the source alone, with the policy that it has itself."""
+        if not self.stages:
+            return None
+        try:
+            _tensorflow.iterator_state(iter(self._source(0)))
+        except (tf.errors.OpError, ValueError) as error:
+            return str(error).strip().split("\n")[0]
+        return None
 
     @property
     def fingerprint(self) -> str:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from headway import feature_columns as fc
 from headway import input_pipelines
-from headway.estimators import Estimator, EstimatorSpec, _checkpoints, every_n_steps
+from headway.estimators import DNNClassifier, Estimator, EstimatorSpec, RunConfig, _checkpoints, every_n_steps
 
 v1 = tf.compat.v1
 
@@ -97,6 +98,48 @@ def test_a_run_that_goes_on_does_not_write_its_checkpoint_again(small: Any, tmp_
     small.estimator(small.linear, folder).train(small.input_fn(), steps=1)
     assert written() == before
     assert steps_in(folder) == [0, 3, 4, 5]
+
+
+def columns_model(folder: pathlib.Path) -> Any:
+    """A ready-made model whose columns look values up and check them."""
+    columns = [
+        fc.numeric_column("x"),
+        fc.embedding_column(fc.categorical_column_with_vocabulary_list("word", ["a", "b"]), 2),
+        fc.indicator_column(fc.categorical_column_with_identity("id", 3)),
+    ]
+    config = RunConfig(str(folder), tf_random_seed=1, save_checkpoints_steps=1, progress="none")
+    return DNNClassifier(hidden_units=[2], feature_columns=columns, config=config)
+
+
+def columns_input(stateful: bool = False) -> tf.data.Dataset:
+    rng = np.random.default_rng(0)
+    features = {"x": rng.normal(size=40), "word": rng.choice(["a", "b", "c"], 40), "id": rng.integers(0, 3, 40)}
+    rows = tf.data.Dataset.from_tensor_slices((features, rng.integers(0, 2, 40))).shuffle(40, seed=3)
+    # With a map the rows keep their way through tf.data.
+    rows = rows.map(lambda x, y: ({**x, "x": x["x"] + (tf.random.uniform([], dtype=tf.float64) if stateful else 0)}, y))
+    return rows.repeat().batch(4)
+
+
+def test_the_place_of_a_dataset_before_columns_is_saved(tmp_path: pathlib.Path) -> None:
+    whole = columns_model(tmp_path / "whole").train(columns_input, max_steps=6)
+
+    def crash(run: Any) -> None:
+        if run.step == 3:
+            raise Crash
+
+    with pytest.raises(Crash):
+        columns_model(tmp_path / "parts").train(columns_input, max_steps=6, hooks=[every_n_steps(1, crash)])
+    position = json.loads((tmp_path / "parts" / "model.ckpt-2.input.json").read_text())
+    assert position["iterator"] is True
+    parts = columns_model(tmp_path / "parts").train(columns_input, max_steps=6)
+    for name in whole.get_variable_names():
+        np.testing.assert_array_equal(parts.get_variable_value(name), whole.get_variable_value(name), err_msg=name)
+
+
+def test_a_dataset_with_a_state_of_its_own_is_counted(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    columns_model(tmp_path).train(lambda: columns_input(stateful=True), max_steps=1)
+    assert json.loads((tmp_path / "model.ckpt-0.input.json").read_text())["iterator"] is False
+    assert sum("The state of the input cannot be saved" in record.getMessage() for record in caplog.records) == 1
 
 
 def truncate(path: pathlib.Path) -> None:
