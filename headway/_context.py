@@ -35,6 +35,8 @@ class StepContext:
       training_metrics: whether heads compute their metrics in training as well.
       summaries: what `headway._summary` collected: (kind, tag, tensor).
       values: scalars of this step that a log may show, by name.
+      train_op_is_idle: set by `headway.minimize` outside training: its `train_op` does nothing.
+      varying_rows: set by the step: whether replicas sum sparse gradients whose number of rows may change.
       records_lookups: whether lookups in several tables note themselves in `lookups`.
       lookups: see `headway._lookups`.
       uses: names of the settings above that model code has honoured in this call.
@@ -57,6 +59,8 @@ class StepContext:
     training_metrics: bool = False
     summaries: list[tuple[str, str, tf.Tensor]] = dataclasses.field(default_factory=list)
     values: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    train_op_is_idle: bool = False
+    varying_rows: bool = False
     records_lookups: bool = False
     lookups: list[Any] = dataclasses.field(default_factory=list)
     uses: set[str] = dataclasses.field(default_factory=set)

@@ -34,6 +34,9 @@ def of_loss(loss: tf.Tensor, variables: list[tf.Variable], context: _context.Ste
     if missing:
         warnings.warn(f"The loss does not depend on {missing}: these variables are not trained.", stacklevel=4)
     if replicas > 1:
+        context.varying_rows |= any(
+            isinstance(gradient, tf.IndexedSlices) and gradient.values.shape[0] is None for gradient in gradients
+        )
         present = [_with_a_row(gradient) for gradient in gradients if gradient is not None]
         reduced = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, present))
         gradients = [None if gradient is None else _without_it(next(reduced)) for gradient in gradients]

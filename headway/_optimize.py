@@ -74,6 +74,10 @@ def minimize(
             "`minimize` must be called inside a model_fn that an Estimator runs; in a loop of your own, use the "
             "optimizer itself."
         )
+    if context.mode != "train":
+        # In tf.estimator a `train_op` of evaluation never ran.
+        context.train_op_is_idle = True
+        return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
     if context.gradient_accumulation > 1 and _context.num_replicas() > 1:
         raise ValueError(
             f"RunConfig(gradient_accumulation={context.gradient_accumulation}) works with one replica, and there are "

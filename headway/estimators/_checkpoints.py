@@ -52,14 +52,14 @@ class Checkpoint:
     step: int
 
     @property
-    def stamp(self) -> tuple[str, int]:
-        """Tells this file from another one that is written to the same path later."""
+    def stamp(self) -> tuple[str, int, int]:
+        """Tells this file from another one that is written to the same path later; the second item is when, in ns."""
         index = self.path + ".index"
         if "://" in index:
-            return self.path, int(tf.io.gfile.stat(index).mtime_nsec)
+            return self.path, int(tf.io.gfile.stat(index).mtime_nsec), 0
         # Of a local file TensorFlow tells whole seconds; a file that replaces another one has a number of its own.
         found = os.stat(index)
-        return self.path, hash((found.st_mtime_ns, found.st_ino))
+        return self.path, found.st_mtime_ns, found.st_ino
 
 
 class CheckpointDirectory:
@@ -337,6 +337,8 @@ def save_position(path: str, position: Mapping[str, Any], iterator: Any = None) 
     if iterator is not None:
         try:
             tf.train.Checkpoint(iterator=iterator).write(base)
+            for written in tf.io.gfile.glob([_escaped(base) + ".index", _escaped(base) + ".data-*"]):
+                flush(written)
         except (tf.errors.OpError, ValueError) as error:
             raise PositionNotSavableError(_first_line(error)) from error
     temporary = f"{base}.json.tmp-{os.getpid()}"
@@ -351,14 +353,22 @@ def load_position(checkpoint: Checkpoint) -> dict[str, Any] | None:
     path = checkpoint.path + ".input.json"
     if not tf.io.gfile.exists(path):
         return None
-    with tf.io.gfile.GFile(path, "r") as file:
-        position = json.loads(file.read())
+    try:
+        with tf.io.gfile.GFile(path, "r") as file:
+            position = json.loads(file.read())
+    except (ValueError, tf.errors.OpError) as error:
+        logger.warning("The place in the input cannot be read from %s (%s).", path, _first_line(error))
+        return None
     return position if isinstance(position, dict) and position.get("step") == checkpoint.step else None
 
 
-def restore_iterator(checkpoint: Checkpoint, iterator: Any) -> None:
-    """Sets `iterator` to the saved position."""
-    tf.train.Checkpoint(iterator=iterator).read(checkpoint.path + ".input").assert_consumed()
+def restore_iterator(checkpoint: Checkpoint, iterator: Any) -> str | None:
+    """Sets `iterator` to the saved position; returns why not, if that cannot be."""
+    try:
+        tf.train.Checkpoint(iterator=iterator).read(checkpoint.path + ".input").assert_consumed()
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError, AssertionError) as error:
+        return _first_line(error)
+    return None
 
 
 def _missing_message(missing: list[str], extra: list[str], path: str) -> str:
@@ -376,7 +386,8 @@ def _missing_message(missing: list[str], extra: list[str], path: str) -> str:
 
 
 def _read_state(model_dir: str) -> Any:
-    with contextlib.suppress(tf.errors.OpError):
+    # A state file that is empty is a ValueError.
+    with contextlib.suppress(tf.errors.OpError, ValueError):
         return tf.train.get_checkpoint_state(model_dir) and _relative(tf.train.get_checkpoint_state(model_dir))
     return None
 

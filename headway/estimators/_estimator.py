@@ -413,8 +413,10 @@ class Estimator:
 
     def _inferred_receiver_fn(self, example: Any) -> Callable[[], Any]:
         if example is None:
-            parse_spec = getattr(self.input_transform, "parse_example_spec", None)
-            example = self._seen if self._seen is not None else _receivers.example_of_parse_spec(parse_spec)
+            # Columns that read one feature in two ways have no common parse spec; what was seen needs none.
+            example = self._seen
+        if example is None:
+            example = _receivers.example_of_parse_spec(getattr(self.input_transform, "parse_example_spec", None))
         if example is None:
             raise ValueError(
                 "What clients send is not known: this estimator has seen no input yet. Give "

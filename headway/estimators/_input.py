@@ -14,8 +14,9 @@ from headway.estimators import _checkpoints, _structure
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._model import argument_names, required_names
 from headway.estimators._run_config import RunConfig
-from headway.input_pipelines import Pipeline, from_dataset, from_tensors
+from headway.input_pipelines import Pipeline, from_tensors
 from headway.input_pipelines._late_slices import with_late_slices
+from headway.input_pipelines._streams import wrapped
 
 _INPUT_FN_ARGUMENTS = ("mode", "params", "config", "input_context")
 
@@ -49,7 +50,7 @@ def call_input_fn(
         return source
     if isinstance(source, tf.data.Dataset):
         _structure.split_batch(source.element_spec)
-        return from_dataset(_without_overhead(with_late_slices(source)))
+        return wrapped(_without_overhead(with_late_slices(source)), source)
     if source is None:
         raise ValueError(
             "input_fn returned None. It must return a tf.data.Dataset, a headway pipeline, (features, labels), or "
@@ -165,7 +166,14 @@ def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, 
     if not position["iterator"]:
         return _at(pipeline, position["elements"], worker)
     resumed = _at(pipeline, 0, worker)
-    _checkpoints.restore_iterator(saved, resumed.iterator)
+    reason = _checkpoints.restore_iterator(saved, resumed.iterator)
+    if reason is not None:
+        logger.warning(
+            "The saved state of the input cannot be read (%s): %d batches are read and dropped instead.",
+            reason,
+            position["elements"],
+        )
+        return _at(pipeline, position["elements"], worker)
     resumed.consumed = position["elements"]
     return resumed
 

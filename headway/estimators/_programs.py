@@ -18,6 +18,7 @@ import tensorflow as tf
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _structure, _threads
 from headway.estimators._model import Model, ModelCall
+from headway.estimators._pruning import WithoutTraining
 
 Fetch = Callable[[Any, Any], Any]
 _Optional = tf.experimental.Optional
@@ -83,6 +84,7 @@ class Program(abc.ABC):
         self._fetch = fetch
         self.graph: Any = None
         self._traced: dict[str, Callable[..., Any]] = {}
+        self._has_train_op = False
         self._run: Callable[..., Any] = self._not_prepared
 
     def prepare(self, iterator: Any, tables: Any) -> None:
@@ -121,7 +123,23 @@ class Program(abc.ABC):
             dict(features) if isinstance(features, dict) else features, labels, self.mode, **kwargs
         )
         self.spec = outcome.spec
+        if self.mode != ModeKeys.TRAIN and outcome.spec.train_op is not None and not outcome.context.train_op_is_idle:
+            self._note_train_op()
         return outcome
+
+    def _note_train_op(self) -> None:
+        replicas = self.model.strategy.num_replicas_in_sync
+        if self.eager or replicas > 1:
+            how = "run_eagerly=True" if self.eager else f"{replicas} replicas"
+            raise ValueError(
+                f"model_fn made a train_op in mode {self.mode!r}. With {how} it would train there. Make the "
+                "optimizer's step in mode TRAIN only: `if mode == ModeKeys.TRAIN: ...`."
+            )
+        self._has_train_op = True
+
+    def _without_training(self, step: Callable[..., Any], specs: tuple[Any, ...]) -> WithoutTraining:
+        metrics = self.model.store.metric_variables(self.mode).values()
+        return WithoutTraining(step, specs, [variable for variable, _ in metrics])
 
     def _on_replicas(self, step: Callable[..., Any], elements: tuple[Any, ...], *args: Any) -> list[Any]:
         """Runs `step(element, *args)` on each local replica with an element of its own; returns their results."""
@@ -172,6 +190,8 @@ class Program(abc.ABC):
         elements = tuple(element_spec for _ in range(self.local_replicas))
         self.graph = None
         concrete = tf.function(step, autograph=False).get_concrete_function(elements, tables_spec, *extra)
+        if self._has_train_op:
+            return self._without_training(step, (elements, tables_spec, *extra))
         # Of a step that XLA compiles, the graph is the compiled part's.
         self.graph = self.graph or concrete.graph
         self._warn_of_foreign_variables(concrete)
@@ -209,9 +229,15 @@ class Program(abc.ABC):
 
 
 class TrainProgram(Program):
-    """Training: `run` makes many steps in one call of a compiled function."""
+    """Training: `run` makes many steps in one call of a compiled function.
+
+    Attributes:
+      varying_rows: whether replicas sum gradients of tables whose number of rows may change from step to step.
+        TensorFlow takes the number of the first step in a call for that of all of them, so a call may only make one.
+    """
 
     mode = ModeKeys.TRAIN
+    varying_rows = False
 
     def prepare(self, iterator: Any, tables: Any) -> None:
         """See `Program.prepare`; also settles the number of threads that operations use.
@@ -257,6 +283,7 @@ class TrainProgram(Program):
 
         def outputs_of(outcome: ModelCall) -> dict[str, Any]:
             shares.append(outcome.context.loss_is_share)
+            self.varying_rows |= outcome.context.varying_rows
             logged = {str(i): tensors for i, tensors in enumerate(_structure.logged_tensors(outcome.spec))}
             return {
                 "loss": tf.cast(outcome.spec.loss, tf.float32),
@@ -482,7 +509,9 @@ class PredictProgram(Program):
         return self._call(tables, elements[0]).spec.predictions
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
-        return _compiled(self._step, ((element_spec,), tables_spec))
+        specs = ((element_spec,), tables_spec)
+        step = _compiled(self._step, specs)
+        return _compiled(self._without_training(self._step, specs), specs) if self._has_train_op else step
 
 
 def _compiled(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:

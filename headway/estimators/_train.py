@@ -160,6 +160,7 @@ class TrainRun(Run):
         targets += [last_step] if last_step is not None else []
         wanted = max(1, min(targets, default=self.step + _LONGEST_STRETCH) - self.step)
         limit = self._in_step(last_step) if self._program.multi_worker else min(wanted, self._longest())
+        limit = 1 if self._program.varying_rows else limit
         last = self.step + limit
         wanting = [step for hook, step in zip(hooks, due, strict=True) if hook.wants_summary]
         record = any(step is None or step <= last for step in wanting)

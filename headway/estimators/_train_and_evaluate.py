@@ -195,7 +195,7 @@ class Evaluator:
         self.last: tuple[dict[str, Any] | None, list[Any] | None] = (None, None)
         self._estimator = estimator
         self._max_steps = max_steps
-        self._seen: tuple[str, int] | None = None
+        self._seen: tuple[str, int, int] | None = None
 
     @property
     def step(self) -> int:

@@ -25,7 +25,7 @@ class Weights:
         self._directory = directory
         # The newest checkpoint on disk when the values were read or written last: unless another one appears, they are
         # the newest.
-        self._seen: tuple[str, int] | None = None
+        self._seen: tuple[str, int, int] | None = None
         self._live_step: int | None = None
         # Whether the variables were complete when they were warm-started; None before.
         self._warm_started: bool | None = None

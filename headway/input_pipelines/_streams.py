@@ -125,6 +125,7 @@ class DatasetPipeline(StreamPipeline):
     """Wraps a dataset of the user's. Made by `from_dataset`."""
 
     source: tf.data.Dataset
+    original: tf.data.Dataset
     num_shards: int = 1
     shard_index: int = 0
 
@@ -158,7 +159,8 @@ class DatasetPipeline(StreamPipeline):
     @property
     def fingerprint(self) -> str:
         """See `Pipeline.fingerprint`."""
-        return f"dataset {self._source_spec} shard {self.shard_index} of {self.num_shards}"
+        outline = _tensorflow.outline(self.original)
+        return f"dataset {outline} {self._source_spec} shard {self.shard_index} of {self.num_shards}"
 
     def shard(self, num_shards: int, index: int) -> Pipeline:
         """See `Pipeline.shard`: every `num_shards`-th batch."""
@@ -228,8 +230,13 @@ def from_dataset(dataset: tf.data.Dataset) -> Pipeline:
     """
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(f"`dataset` must be a tf.data.Dataset. Received: {type(dataset).__name__}.")
+    return wrapped(dataset, dataset)
+
+
+def wrapped(dataset: tf.data.Dataset, original: tf.data.Dataset) -> Pipeline:
+    """Returns `from_dataset(dataset)`, where `dataset` gives the batches of `original` in a faster way."""
     _check_pair(dataset.element_spec)
-    return DatasetPipeline(source=dataset)
+    return DatasetPipeline(source=dataset, original=original)
 
 
 def from_tensors(features: Any, labels: Any = None) -> Pipeline:
