@@ -201,6 +201,9 @@ def _from_numbers(name: str, flat: list[Any], shape: tuple[int, ...]) -> Column:
     """Python numbers or booleans, with gaps."""
     gaps = np.fromiter((_is_missing(value) for value in flat), bool, len(flat))
     kinds = set(map(type, itertools.compress(flat, ~gaps)))
+    if not kinds and flat:
+        # Nothing but gaps: whole numbers, or strings, or floats; float64 with NaN is taken for each of them.
+        return np.full(shape, np.nan, np.float64)
     if all(issubclass(kind, bool | np.bool_) for kind in kinds):
         dtype: Any = np.float32 if gaps.any() else np.bool_
     elif any(issubclass(kind, bool | np.bool_) for kind in kinds) or not all(

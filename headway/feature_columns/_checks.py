@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -43,13 +44,28 @@ def check_string_or_int(dtype: tf.DType, prefix: str) -> None:
         raise ValueError(f"{prefix} dtype must be string or integer. dtype: {dtype}.")
 
 
-def check_compatible(values: Values, dtype: tf.DType) -> None:
-    """Raises ValueError if one of column and feature holds strings and the other integers."""
+def compatible(values: Values, dtype: tf.DType) -> Values:
+    """Returns `values` as a column of `dtype` takes them: all missing, and so of no type, they become strings.
+
+    Raises:
+      ValueError: if one of column and feature holds strings and the other integers. In a graph, where the feature came
+        as float64, the running step raises `tf.errors.InvalidArgumentError`.
+    """
+    if dtype == tf.string and values.had_gaps:
+        message = (
+            f"headway: Column dtype and feature dtype must be compatible. key: {values.key}, column dtype: string, and "
+            "the feature holds numbers. Convert the feature to strings. Received: "
+        )
+        there = tf.boolean_mask(values.flat, values.flat >= 0)
+        check = tf.debugging.Assert(tf.equal(tf.size(there), 0), [message, there])
+        with tf.control_dependencies([] if check is None else [check]):
+            return dataclasses.replace(values, flat=tf.fill(tf.shape(values.flat), ""), dtype=tf.string)
     if dtype.is_integer != values.dtype.is_integer:
         raise ValueError(
             f"Column dtype and feature dtype must be compatible. key: {values.key}, column dtype: {dtype}, "
             f"tensor dtype: {values.dtype}. Convert the feature, or make the column with `dtype={values.dtype!r}`."
         )
+    return values
 
 
 def check_columns(columns: Any) -> list[FeatureColumn]:

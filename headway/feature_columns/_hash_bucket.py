@@ -48,8 +48,7 @@ class HashedCategoricalColumn(CategoricalColumn):
 
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the hash of each value."""
-        values = inputs.values(self.key, column=self.name)
-        _checks.check_compatible(values, self.dtype)
+        values = _checks.compatible(inputs.values(self.key, column=self.name), self.dtype)
         ids = values.each(lambda each: hash_buckets(each.fingerprints, self.hash_bucket_size))
         return Ids(ids, values.rows, values.missing)
 

@@ -97,8 +97,7 @@ class _Vocabulary(Statistic):
 
     def add(self, inputs: HostInputs) -> None:
         column = self._column
-        values = inputs.values(column.key, column=column.name)
-        _checks.check_compatible(values, column.dtype)
+        values = _checks.compatible(inputs.values(column.key, column=column.name), column.dtype)
         flat = values.flat if values.missing is None else tf.boolean_mask(values.flat, ~values.missing)
         distinct, _, counts = tf.unique_with_counts(flat, out_idx=tf.int64)
         self._counts.add(distinct.numpy().tolist(), counts.numpy().tolist())

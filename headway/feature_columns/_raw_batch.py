@@ -132,7 +132,8 @@ def _with_gaps(key: str, value: Any, error: Exception) -> tf.Tensor:
 
 
 def _flatten(key: str, tensor: Any, column: str) -> Values:
-    if tensor.dtype == tf.float64 and isinstance(tensor, tf.Tensor):
+    has_gaps = tensor.dtype == tf.float64 and isinstance(tensor, tf.Tensor)
+    if has_gaps:
         tensor = _whole_numbers(key, tensor, column)
     dtype = tensor.dtype
     if dtype != tf.string and not dtype.is_integer:
@@ -150,7 +151,7 @@ def _flatten(key: str, tensor: Any, column: str) -> Values:
         flat, rows = _flatten_dense(tensor)
     if dtype != tf.string and dtype != tf.int64:
         flat = tf.cast(flat, tf.int64)
-    return Values(key, flat, dtype, rows)
+    return Values(key, flat, dtype, rows, had_gaps=has_gaps)
 
 
 def _check_rank(key: str, tensor: Any, column: str) -> None:

@@ -71,6 +71,8 @@ class TextColumn(CategoricalColumn):
         return self.tokens.host_ids(self.inputs_for_parts(inputs))
 
     def _words(self, values: Values) -> Values:
+        if values.had_gaps:
+            values = _checks.compatible(values, tf.string)
         if values.dtype != tf.string:
             raise ValueError(
                 f"text_column {self.key!r} needs strings. Received: dtype {values.dtype} for feature {self.key!r}."

@@ -78,12 +78,14 @@ class Values:
       flat: string or int64 `[N]`.
       dtype: the type that the feature came in.
       rows: the row of each value.
+      had_gaps: whether the feature came as float64, whose NaN became -1.
     """
 
     key: str
     flat: tf.Tensor
     dtype: tf.DType
     rows: DenseRows | RaggedRows
+    had_gaps: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def came_dense(self) -> bool:

@@ -66,8 +66,7 @@ class VocabularyColumn(CategoricalColumn):
 
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the position of each value in the vocabulary."""
-        values = inputs.values(self.key, column=self.name)
-        _checks.check_compatible(values, self.dtype)
+        values = _checks.compatible(inputs.values(self.key, column=self.name), self.dtype)
         return Ids(values.each(self._position), values.rows, values.missing)
 
     def _position(self, values: Values) -> tf.Tensor:
