@@ -136,6 +136,81 @@ def test_the_place_of_a_dataset_before_columns_is_saved(tmp_path: pathlib.Path) 
         np.testing.assert_array_equal(parts.get_variable_value(name), whole.get_variable_value(name), err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [
+        (".input.json", "The place in the input cannot be read"),
+        (".input.index", "8 batches are read and dropped instead"),
+        (".input.data-00000-of-00001", "8 batches are read and dropped instead"),
+    ],
+)
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_damaged_place(
+    ending: str, message: str, emptied: bool, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = columns_model(tmp_path)
+
+    def crash(run: Any) -> None:
+        if run.step == 9:
+            raise Crash
+
+    with pytest.raises(Crash):
+        model.train(columns_input, max_steps=10, hooks=[every_n_steps(1, crash)])
+    assert steps_in(tmp_path)[-1] == 8
+    damaged = tmp_path / f"model.ckpt-8{ending}"
+    damaged.write_bytes(b"" if emptied else b"{nonsense")
+    columns_model(tmp_path).train(columns_input, max_steps=10)
+    assert steps_in(tmp_path)[-1] == 10
+    assert any(message in record.getMessage() for record in caplog.records)
+
+
+def test_an_empty_state_file(small: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "model"
+    small.estimator(small.linear, folder).train(small.input_fn(), steps=2)
+    (folder / "checkpoint").write_text("")
+    model = small.estimator(small.linear, folder)
+    assert model.evaluate(small.input_fn(repeat=1))["global_step"] == 2
+    assert model.train(small.input_fn(), steps=1).get_variable_value("global_step") == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.batch(8),
+        lambda rows: rows.take(12).batch(4),
+        lambda rows: rows.map(lambda x, y: (x, y)).batch(4),
+        lambda rows: rows.shuffle(5).batch(4),
+    ],
+    ids=["batch size", "rows", "a map", "a shuffle"],
+)
+def test_another_input_starts_a_fresh_pass(
+    change: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = ({"x": np.arange(40.0)}, np.arange(40) % 2)
+
+    def model() -> Any:
+        config = RunConfig(str(tmp_path), save_checkpoints_steps=1, progress="none")
+        return DNNClassifier(hidden_units=[2], feature_columns=[fc.numeric_column("x")], config=config)
+
+    def crash(run: Any) -> None:
+        if run.step == 3:
+            raise Crash
+
+    rows = tf.data.Dataset.from_tensor_slices(table)
+    with pytest.raises(Crash):
+        model().train(lambda: rows.batch(4), max_steps=5, hooks=[every_n_steps(1, crash)])
+    model().train(lambda: change(tf.data.Dataset.from_tensor_slices(table)), max_steps=3)
+    assert any("The input starts a fresh pass: its rows, batch size or order" in r.getMessage() for r in caplog.records)
+
+
+def test_the_time_of_a_checkpoint_is_its_files(tmp_path: pathlib.Path) -> None:
+    checkpoints = _checkpoints.CheckpointDirectory(str(tmp_path))
+    first = checkpoints.write(1, {"global_step": tf.constant(1, tf.int64)}).stamp
+    assert first[1] == os.stat(tmp_path / "model.ckpt-1.index").st_mtime_ns
+    # Written again at once: the file is another one.
+    assert checkpoints.write(1, {"global_step": tf.constant(1, tf.int64)}).stamp != first
+
+
 def test_a_dataset_with_a_state_of_its_own_is_counted(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
     columns_model(tmp_path).train(lambda: columns_input(stateful=True), max_steps=1)
     assert json.loads((tmp_path / "model.ckpt-0.input.json").read_text())["iterator"] is False

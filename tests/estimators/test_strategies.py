@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from headway import feature_columns as fc
 from headway import heads, input_pipelines
-from headway.estimators import Estimator, EstimatorSpec, RunConfig
+from headway.estimators import Estimator, EstimatorSpec, LinearClassifier, RunConfig
 
 v1 = tf.compat.v1
 
@@ -171,3 +172,23 @@ def test_evaluation_under_another_strategy_during_training(mirrored: Any, tmp_pa
     model.train(source(4), steps=4, saving_listeners=[Listener()])
     assert [result["global_step"] for result in results] == [0, 2, 4]
     assert model.evaluate(source(4, 1)) == results[-1]
+
+
+def test_rows_of_different_lengths_under_two_replicas(mirrored: Any, tmp_path: pathlib.Path) -> None:
+    # Each batch names another number of rows of the table.
+    words = tf.ragged.constant([list("abcabcab"[: i % 5]) for i in range(24)])
+    labels = np.arange(24) % 2
+    column = fc.categorical_column_with_vocabulary_list("words", ["a", "b", "c"])
+
+    def trained(folder: str, batch: int, strategy: Any) -> Any:
+        config = RunConfig(str(tmp_path / folder), train_distribute=strategy, progress="none")
+        model = LinearClassifier([column], optimizer=keras.optimizers.SGD(0.1), config=config)
+        rows = tf.data.Dataset.from_tensor_slices(({"words": words}, labels)).batch(batch)
+        return model.train(lambda: rows, steps=6)
+
+    one, two = trained("one", 4, None), trained("two", 2, mirrored)
+    for name in one.get_variable_names():
+        np.testing.assert_allclose(
+            two.get_variable_value(name), one.get_variable_value(name), rtol=1e-5, atol=1e-7, err_msg=name
+        )
+    assert np.abs(one.get_variable_value("linear/linear_model/words/weights")).min() > 0
