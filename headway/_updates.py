@@ -85,7 +85,8 @@ def _with_slots(optimizer: Any, gradients: list[Any], variables: list[tf.Variabl
     return [row for row in rows if row[0] is not None]
 
 
-def _scaled_rows(handle: tf.Tensor, rows: tf.Tensor, change: tf.Tensor) -> None:
+def _subtract(handle: tf.Tensor, rows: tf.Tensor, change: tf.Tensor) -> None:
+    """Subtracts from rows of a variable."""
     _ops.ResourceScatterSub(resource=handle, indices=rows, updates=change)
 
 
@@ -95,7 +96,7 @@ def _sgd(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[
         return
     for gradient, handle in _with_slots(optimizer, gradients, variables):
         if isinstance(gradient, tf.IndexedSlices):
-            _scaled_rows(handle, gradient.indices, gradient.values * rate)
+            _subtract(handle, gradient.indices, gradient.values * rate)
         else:
             _ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=gradient)
 
@@ -126,7 +127,7 @@ def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
                 continue
             _ops.ResourceScatterAdd(resource=accumulator, indices=rows, updates=tf.square(summed))
             total = _ops.ResourceGather(resource=accumulator, indices=rows, dtype=tf.float32)
-            _scaled_rows(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
+            _subtract(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
         elif fused:
             _ops.ResourceApplyAdagradV2(var=handle, accum=accumulator, grad=gradient, **common)
         else:
@@ -146,7 +147,7 @@ def _rmsprop(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
             _ops.AssignVariableOp(resource=mean, value=decayed)
             _ops.ResourceScatterAdd(resource=mean, indices=rows, updates=(1.0 - optimizer.rho) * tf.square(summed))
             total = _ops.ResourceGather(resource=mean, indices=rows, dtype=tf.float32)
-            _scaled_rows(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
+            _subtract(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
         else:
             total = decayed + (1.0 - optimizer.rho) * tf.square(gradient)
             _ops.AssignVariableOp(resource=mean, value=total)
@@ -166,7 +167,7 @@ def _adam(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list
             mean_of_rows = _moved(mean, rows, summed, 1.0 - beta_1)
             root = tf.sqrt(_moved(square, rows, tf.square(summed), 1.0 - beta_2))
             corrected = rate * tf.sqrt(1.0 - powers[1]) / (1.0 - powers[0])
-            _scaled_rows(handle, rows, corrected * mean_of_rows / (root + epsilon))
+            _subtract(handle, rows, corrected * mean_of_rows / (root + epsilon))
             continue
         _ops.ResourceApplyAdam(
             var=handle,
