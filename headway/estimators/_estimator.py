@@ -26,6 +26,7 @@ from headway.estimators import (
     _structure,
     _warm_start,
 )
+from headway.estimators._batch_run import BatchRun
 from headway.estimators._checkpoint_tools import show_checkpoint
 from headway.estimators._checkpoints import CheckpointDirectory
 from headway.estimators._classic_hooks import (
@@ -460,7 +461,9 @@ class Estimator:
         spec_hooks = program.spec.prediction_hooks if program.spec is not None else ()
         hooks = [*hooks, *(adapted(hook) for hook in spec_hooks)]
         with weights.of(checkpoint_path, self._warm_start, live=self._training is weights):
-            batches = _prediction.batches(program, iterator, tables, keys=keys, hooks=hooks, model_dir=self.model_dir)
+            run = BatchRun(self.model_dir)
+            ahead = pipeline.position_kind == "index"
+            batches = _prediction.batches(program, iterator, tables, run, keys=keys, hooks=hooks, may_read_ahead=ahead)
             yield from _prediction.rows(batches) if single else batches
 
     def _rows(self, input_fn: Callable[..., Any], mode: str, strategy: tf.distribute.Strategy) -> Pipeline:
@@ -527,9 +530,8 @@ class Estimator:
         self, program: TrainProgram, user_hooks: list[Hook], listeners: list[Any], last_step: int | None
     ) -> tuple[list[Hook], list[Hook], list[Any]]:
         config, spec = self._config, program.spec
-        spec_hooks = (
-            [adapted(hook) for hook in (*spec.training_hooks, *spec.training_chief_hooks)] if spec is not None else []
-        )
+        made = (*spec.training_hooks, *spec.training_chief_hooks) if spec is not None else ()
+        spec_hooks = [adapted(hook) for hook in made]
         chief_only = spec_hooks[len(spec.training_hooks) :] if spec is not None else []
         hooks = list(user_hooks)
         hooks += [] if any(isinstance(hook, NanTensorHook) for hook in hooks) else [NanTensorHook()]
@@ -546,8 +548,7 @@ class Estimator:
         if listeners and not savers:
             raise ValueError(
                 "There should be a CheckpointSaverHook to use saving_listeners. Please set one of the "
-                "RunConfig.save_checkpoints_steps or "
-                "RunConfig.save_checkpoints_secs."
+                "RunConfig.save_checkpoints_steps or RunConfig.save_checkpoints_secs."
             )
         if config.log_step_count_steps:
             hooks.append(StepCounterHook(config.log_step_count_steps))
@@ -593,8 +594,7 @@ def _report_end(run: TrainRun, source: _input.TrainingInput) -> None:
     if run.step == run.progress.first_step and source.consumed == 0:
         raise ValueError(
             "The input of training is empty: input_fn gave no batch, so no step was made. Check the files or arrays it "
-            "reads, filters, and `drop_remainder` "
-            "with fewer rows than a batch."
+            "reads, filters, and `drop_remainder` with fewer rows than a batch."
         )
     why = f" ({run.stop_reason})" if run.stop_reason else " (the input has ended)" if run.exhausted else ""
     logger.info("Training ended at step %d%s. Loss for final step: %.6g.", run.step, why, run.loss)

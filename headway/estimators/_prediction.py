@@ -18,13 +18,18 @@ def batches(
     program: PredictProgram,
     iterator: Any,
     tables: Any,
+    run: BatchRun,
     *,
     keys: Sequence[str] | None,
     hooks: Sequence[Hook],
-    model_dir: str,
+    may_read_ahead: bool,
 ) -> Iterator[Any]:
     """Yields the predictions of each batch as NumPy values; of a dict only those in `keys`, if given."""
-    run = BatchRun(model_dir)
+    many = program.many(iterator, tables) if may_read_ahead and not hooks else None
+    if many is not None:
+        with readable_errors():
+            yield from many.batches(iterator, tables, lambda predictions: _selected(predictions, keys))
+        return
     for hook in hooks:
         hook.begin(run)
     stream = program.run(iterator, tables)

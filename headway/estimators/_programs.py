@@ -18,6 +18,7 @@ import tensorflow as tf
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _structure, _threads
 from headway.estimators._model import Model, ModelCall
+from headway.estimators._prediction_ahead import ManyBatches, many_batches
 from headway.estimators._pruning import WithoutTraining
 
 Fetch = Callable[[Any, Any], Any]
@@ -499,11 +500,26 @@ class PredictProgram(Program):
 
     mode = ModeKeys.PREDICT
 
+    def __init__(self, model: Model, fetch: Fetch) -> None:
+        super().__init__(model, fetch)
+        self._many: dict[str, ManyBatches | None] = {}
+
     def run(self, iterator: Any, tables: Any) -> Iterator[Any]:
         """Yields the predictions of each batch, in the order of the input."""
         step = self._step if self.eager else self._run
         for element in iterator:
             yield step((element,), tables)
+
+    def many(self, iterator: Any, tables: Any) -> ManyBatches | None:
+        """Returns the loop over several batches for this input; None where there is none."""
+        if self.eager or self._has_train_op:
+            return None
+        element_spec, tables_spec = iterator.element_spec, _structure.relaxed(_structure.spec_of(tables))
+        key = repr((element_spec, tables_spec))
+        if key not in self._many:
+            step = self._run.get_concrete_function()  # type: ignore[attr-defined]
+            self._many[key] = many_batches(step, element_spec, tables_spec)
+        return self._many[key]
 
     def _step(self, elements: tuple[Any, ...], tables: Any) -> Any:
         return self._call(tables, elements[0]).spec.predictions

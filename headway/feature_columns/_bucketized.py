@@ -4,21 +4,59 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from headway.feature_columns._foreign import own_column
 from headway.feature_columns._learned import LearnedQuantiles, LearnedScale
 from headway.feature_columns._numeric import NumericColumn
-from headway.feature_columns._protocol import CategoricalColumn, DenseColumn, DeviceInputs, FeatureColumn, HostInputs
+from headway.feature_columns._protocol import (
+    CategoricalColumn,
+    ColumnGroup,
+    DenseColumn,
+    DeviceInputs,
+    FeatureColumn,
+    HostInputs,
+)
 from headway.feature_columns._values import DenseRows, Ids
+
+
+class _BucketizedGroup(ColumnGroup):
+    """Bucketized columns: one search finds the intervals of all."""
+
+    def host_ids(self, inputs: HostInputs) -> list[Ids]:
+        """Returns the ids of each column, in their order."""
+        every = {
+            place: inputs.floats(column.source_column)
+            for place, column in enumerate(self.columns)
+            if column.source_column.width == 1
+        }
+        values = {place: tf.reshape(each, [-1]) for place, each in every.items()}
+
+        def fused(places: list[int]) -> list[Ids]:
+            boundaries = [self.columns[place].known_boundaries for place in places]
+            longest = max(map(len, boundaries))
+            padded = [[*each, *[math.inf] * (longest - len(each))] for each in boundaries]
+            rows = tf.stack([values[place] for place in places])
+            # NaN is before none of the boundaries, and infinity is found behind the padding.
+            found = tf.searchsorted(tf.constant(padded, tf.float32), rows, side="right", out_type=tf.int64)
+            ids = tf.minimum(found, tf.constant([[len(each)] for each in boundaries], tf.int64))
+            return [
+                Ids(flat, DenseRows(every[place], 1))
+                for place, flat in zip(places, tf.unstack(ids, len(places)), strict=True)
+            ]
+
+        return self.together(inputs, values, fused)
 
 
 @dataclasses.dataclass(frozen=True)
 class BucketizedColumn(DenseColumn, CategoricalColumn):
     """What `bucketized_column` returns: a dense column for a DNN, a categorical one for a linear model or a cross."""
+
+    group: ClassVar[type[ColumnGroup]] = _BucketizedGroup
 
     source_column: NumericColumn
     boundaries: tuple[float, ...] | LearnedQuantiles
@@ -54,7 +92,8 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
         return tf.TensorShape([self.source_column.width, self.buckets_per_value])
 
     @property
-    def _known(self) -> tuple[float, ...]:
+    def known_boundaries(self) -> tuple[float, ...]:
+        """`boundaries`; an error where they are still to be learnt."""
         if isinstance(self.boundaries, LearnedQuantiles):
             self.boundaries.refuse()
         return self.boundaries
@@ -63,7 +102,7 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
         """Returns the interval of each value, plus `buckets_per_value` times its place in the row."""
         values = inputs.floats(self.source_column)
         # The op behind tf.estimator's column: float32 comparison, NaN in the last interval.
-        buckets = tf.cast(tf.raw_ops.Bucketize(input=values, boundaries=list(self._known)), tf.int64)
+        buckets = tf.cast(tf.raw_ops.Bucketize(input=values, boundaries=list(self.known_boundaries)), tf.int64)
         width = self.source_column.width
         if width > 1:
             buckets += tf.range(width, dtype=tf.int64) * self.buckets_per_value

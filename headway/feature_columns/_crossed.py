@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from headway.feature_columns._foreign import own_column
 from headway.feature_columns._hash_bucket import HashedCategoricalColumn, hash_buckets
-from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
+from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FeatureColumn, HostInputs
 from headway.feature_columns._values import DenseRows, Ids, RaggedRows, Values, ragged
 from headway.feature_columns._weighted import WeightedCategoricalColumn
 
@@ -20,9 +20,25 @@ DEFAULT_HASH_KEY = 0xDECAFCAFFE
 _MULTIPLIER = 0xC6A4A7935BD1E995
 
 
+class _CrossedGroup(ColumnGroup):
+    """Crosses: the hashes of all are computed step by step together."""
+
+    def host_ids(self, inputs: HostInputs) -> list[Ids]:
+        """Returns the ids of each column, in their order."""
+        parts = {place: column.parts(inputs) for place, column in enumerate(self.columns)}
+        single = {place: each for place, each in parts.items() if all(part.rows.single for part in each)}
+
+        def fused(places: list[int]) -> list[Ids]:
+            return _cross_single([self.columns[place] for place in places], [single[place] for place in places])
+
+        return self.together(inputs, single, fused)
+
+
 @dataclasses.dataclass(frozen=True)
 class CrossedColumn(CategoricalColumn):
     """What `crossed_column` returns."""
+
+    group: ClassVar[type[ColumnGroup]] = _CrossedGroup
 
     keys: tuple[str | CategoricalColumn, ...]
     hash_bucket_size: int
@@ -59,33 +75,65 @@ class CrossedColumn(CategoricalColumn):
         """`hash_bucket_size`."""
         return self.hash_bucket_size
 
-    def host_ids(self, inputs: HostInputs) -> Ids:
-        """Returns the hash of each combination of values; rows in which a part has no value have none."""
+    def parts(self, inputs: HostInputs) -> list[Values | Ids]:
+        """Returns what is crossed, in the order in which it is hashed."""
         parts: list[Values | Ids] = [
             inputs.values(leaf, column=self.name) if isinstance(leaf, str) else inputs.ids(leaf) for leaf in self.leaves
         ]
         # The op of tf.estimator takes what came as a dense tensor last. Hashes depend on the order, so this one keeps
         # to it.
-        parts.sort(key=lambda part: isinstance(part, Values) and part.came_dense)
-        hash_key = self.hash_key or DEFAULT_HASH_KEY
+        return sorted(parts, key=lambda part: isinstance(part, Values) and part.came_dense)
+
+    def host_ids(self, inputs: HostInputs) -> Ids:
+        """Returns the hash of each combination of values; rows in which a part has no value have none."""
+        parts = self.parts(inputs)
         if all(part.rows.single for part in parts):
-            return _cross_single(parts, self.hash_bucket_size, hash_key)
-        return _cross_multiple(parts, self.hash_bucket_size, hash_key)
+            return _cross_single([self], [parts])[0]
+        return _cross_multiple(parts, self.hash_bucket_size, self.hash_key or DEFAULT_HASH_KEY)
 
 
-def _cross_single(parts: Sequence[Values | Ids], num_buckets: int, hash_key: int) -> Ids:
-    """Crosses parts of one value per row by arithmetic on vectors, without a sparse tensor."""
-    hashed = tf.constant(hash_key % 2**64, tf.uint64)
-    for part in parts:
-        # An id counts as it is, also the -1 of a value outside of a vocabulary.
-        value = part.fingerprints if isinstance(part, Values) and part.dtype == tf.string else part.flat
-        hashed = _fingerprint_cat(hashed, tf.bitcast(value, tf.uint64))
+def _cross_single(columns: Sequence[CrossedColumn], parts: Sequence[Sequence[Values | Ids]]) -> list[Ids]:
+    """Crosses parts of one value per row by arithmetic on matrices `[C, B]`, without a sparse tensor."""
+    # Longer ones first: those that go on after some parts are the first rows.
+    order = sorted(range(len(columns)), key=lambda place: -len(parts[place]))
+    distinct = {id(part): part for place in order for part in parts[place]}
+    rows = {identity: row for row, identity in enumerate(distinct)}
+    mixed = _mixed(tf.bitcast(tf.stack([_crossed_value(part) for part in distinct.values()]), tf.uint64))
+    keys = [(columns[place].hash_key or DEFAULT_HASH_KEY) % 2**64 for place in order]
+    # One number for all is combined faster than a number for each row.
+    hashed = tf.constant(keys[0] if len(set(keys)) == 1 else [[key] for key in keys], tf.uint64)
+    finished: list[tf.Tensor] = []
+    for number in range(len(parts[order[0]])):
+        going_on = [place for place in order if len(parts[place]) > number]
+        if number and len(going_on) < hashed.shape[0]:
+            finished.append(hashed[len(going_on) :])
+            hashed = hashed[: len(going_on)]
+        hashed = _fingerprint_cat(hashed, _rows(mixed, [rows[id(parts[place][number])] for place in going_on]))
+    hashed = tf.concat([hashed, *reversed(finished)], axis=0) if finished else hashed
+    ids = tf.unstack(hash_buckets(hashed, [[columns[place].hash_bucket_size] for place in order]), len(order))
+    by_place = dict(zip(order, ids, strict=True))
+    return [Ids(by_place[place], parts[place][0].rows, _any_missing(parts[place])) for place in range(len(columns))]
+
+
+def _rows(matrix: tf.Tensor, places: list[int]) -> tf.Tensor:
+    """Returns rows of a matrix; without copying where they lie one behind the other."""
+    if places == list(range(places[0], places[0] + len(places))):
+        return matrix[places[0] : places[0] + len(places)]
+    return tf.gather(matrix, places)
+
+
+def _crossed_value(part: Values | Ids) -> tf.Tensor:
+    # An id counts as it is, also the -1 of a value outside of a vocabulary.
+    return part.fingerprints if isinstance(part, Values) and part.dtype == tf.string else part.flat
+
+
+def _any_missing(parts: Sequence[Values | Ids]) -> tf.Tensor | None:
     missing = None
     for part in parts:
         # A raw dense feature is crossed whatever it holds, as in tf.estimator; '' is then a value like any other.
         if isinstance(part, Ids) and part.missing is not None:
             missing = part.missing if missing is None else tf.logical_or(missing, part.missing)
-    return Ids(hash_buckets(hashed, num_buckets), parts[0].rows, missing)
+    return missing
 
 
 def _cross_multiple(parts: Sequence[Values | Ids], num_buckets: int, hash_key: int) -> Ids:
@@ -101,11 +149,16 @@ def _as_cross_input(part: Values | Ids) -> Any:
     return ragged(part.flat, part.rows.row_ids(), part.rows.num_rows)
 
 
-def _fingerprint_cat(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """TensorFlow's FingerprintCat64 (tensorflow/core/platform/fingerprint.h) on uint64 `[N]`."""
+def _mixed(values: tf.Tensor) -> tf.Tensor:
+    """Returns what FingerprintCat64 makes of its second argument, uint64, before it looks at the first."""
     multiplier = tf.constant(_MULTIPLIER, tf.uint64)
-    result = tf.bitwise.bitwise_xor(first, multiplier)
-    result = tf.bitwise.bitwise_xor(result, _shift_mix(second * multiplier) * multiplier) * multiplier
+    return _shift_mix(values * multiplier) * multiplier
+
+
+def _fingerprint_cat(first: tf.Tensor, mixed: tf.Tensor) -> tf.Tensor:
+    """TensorFlow's FingerprintCat64 (tensorflow/core/platform/fingerprint.h) on uint64, given `_mixed(second)`."""
+    multiplier = tf.constant(_MULTIPLIER, tf.uint64)
+    result = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(first, multiplier), mixed) * multiplier
     return _shift_mix(_shift_mix(result) * multiplier)
 
 

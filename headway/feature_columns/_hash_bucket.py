@@ -3,24 +3,55 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from headway.feature_columns import _checks
-from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
-from headway.feature_columns._values import Ids
+from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FeatureColumn, HostInputs
+from headway.feature_columns._values import NO_NUMBER, NO_STRING, Ids, Values
 
 
-def hash_buckets(fingerprints: tf.Tensor, num_buckets: int) -> tf.Tensor:
-    """Returns the unsigned fingerprints modulo `num_buckets`, int64 `[N]`, as `tf.strings.to_hash_bucket_fast` does."""
+def hash_buckets(fingerprints: tf.Tensor, num_buckets: int | list[list[int]]) -> tf.Tensor:
+    """Returns the unsigned fingerprints modulo `num_buckets`, int64, as `tf.strings.to_hash_bucket_fast` does.
+
+    Args:
+      fingerprints: int64 or uint64 `[N]`, or `[C, N]` for several columns.
+      num_buckets: the number, or those of the columns, `[C, 1]`.
+    """
     unsigned = tf.bitcast(fingerprints, tf.uint64)
+    if not isinstance(num_buckets, int) and len(set(map(tuple, num_buckets))) == 1:
+        num_buckets = num_buckets[0][0]  # a number for all rows divides faster than one for each
     return tf.bitcast(tf.math.floormod(unsigned, tf.constant(num_buckets, tf.uint64)), tf.int64)
+
+
+class _HashGroup(ColumnGroup):
+    """Hashed columns: one division finds the ids of all."""
+
+    def host_ids(self, inputs: HostInputs) -> list[Ids]:
+        """Returns the ids of each column, in their order."""
+        every = {place: column.values(inputs) for place, column in enumerate(self.columns)}
+        values = {place: each for place, each in every.items() if each.one_per_row and not each.dtype.is_unsigned}
+
+        def fused(places: list[int]) -> list[Ids]:
+            fingerprints = tf.stack([values[place].fingerprints for place in places])
+            nothing = [[NO_STRING if values[place].dtype == tf.string else NO_NUMBER] for place in places]
+            sizes = [[self.columns[place].hash_bucket_size] for place in places]
+            ids = hash_buckets(fingerprints, sizes)
+            ids = tf.where(tf.equal(fingerprints, tf.constant(nothing, tf.int64)), tf.constant(-1, tf.int64), ids)
+            return [
+                Ids(flat, values[place].rows, values[place].missing, missing_is_negative=True)
+                for place, flat in zip(places, tf.unstack(ids, len(places)), strict=True)
+            ]
+
+        return self.together(inputs, values, fused)
 
 
 @dataclasses.dataclass(frozen=True)
 class HashedCategoricalColumn(CategoricalColumn):
     """What `categorical_column_with_hash_bucket` returns."""
+
+    group: ClassVar[type[ColumnGroup]] = _HashGroup
 
     key: str
     hash_bucket_size: int
@@ -46,9 +77,13 @@ class HashedCategoricalColumn(CategoricalColumn):
         """`hash_bucket_size`."""
         return self.hash_bucket_size
 
+    def values(self, inputs: HostInputs) -> Values:
+        """Returns the feature."""
+        return _checks.compatible(inputs.values(self.key, column=self.name), self.dtype)
+
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the hash of each value."""
-        values = _checks.compatible(inputs.values(self.key, column=self.name), self.dtype)
+        values = self.values(inputs)
         ids = values.each(lambda each: hash_buckets(each.fingerprints, self.hash_bucket_size))
         return Ids(ids, values.rows, values.missing)
 

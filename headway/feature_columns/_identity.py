@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from headway.feature_columns import _checks
-from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, HostInputs
-from headway.feature_columns._values import Ids
+from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FeatureColumn, HostInputs
+from headway.feature_columns._values import Ids, Values
+
+
+class _IdentityGroup(ColumnGroup):
+    """Columns of ids: one comparison finds the values of all that are out of range."""
+
+    def host_ids(self, inputs: HostInputs) -> list[Ids]:
+        """Returns the ids of each column, in their order."""
+        every = {place: column.values(inputs) for place, column in enumerate(self.columns)}
+        values = {place: each for place, each in every.items() if each.one_per_row}
+
+        def fused(places: list[int]) -> list[Ids]:
+            columns = [self.columns[place] for place in places]
+            ids = _in_range(columns, tf.stack([values[place].flat for place in places]))
+            return [
+                Ids(flat, values[place].rows, values[place].missing)
+                for place, flat in zip(places, tf.unstack(ids, len(places)), strict=True)
+            ]
+
+        return self.together(inputs, values, fused)
 
 
 @dataclasses.dataclass(frozen=True)
 class IdentityCategoricalColumn(CategoricalColumn):
     """What `categorical_column_with_identity` returns."""
+
+    group: ClassVar[type[ColumnGroup]] = _IdentityGroup
 
     key: str
     number_buckets: int
@@ -40,8 +62,8 @@ class IdentityCategoricalColumn(CategoricalColumn):
         """`number_buckets`."""
         return self.number_buckets
 
-    def host_ids(self, inputs: HostInputs) -> Ids:
-        """Returns the values themselves, or the default where they are out of range."""
+    def values(self, inputs: HostInputs) -> Values:
+        """Returns the feature."""
         values = inputs.values(self.key, column=self.name)
         if not values.dtype.is_integer:
             raise ValueError(
@@ -49,27 +71,45 @@ class IdentityCategoricalColumn(CategoricalColumn):
                 "`tf.strings.to_number`, or use "
                 "categorical_column_with_vocabulary_list or categorical_column_with_hash_bucket."
             )
-        ids = values.flat
-        if self.default_value is None:
-            ids = self._check_range(ids)
-        else:
-            outside = tf.logical_or(ids < 0, ids >= self.number_buckets)
-            ids = tf.where(outside, tf.constant(self.default_value, tf.int64), ids)
-        return Ids(ids, values.rows, values.missing)
+        return values
 
-    def _check_range(self, ids: tf.Tensor) -> tf.Tensor:
-        largest = tf.reduce_max(ids)
-        # Without quotes, which TensorFlow would escape when it reports a failed check; the first word tells an
-        # estimator that the message is for the user.
-        message = (
-            f"headway: Feature {self.key} of categorical_column_with_identity has a value outside of [0, "
-            f"{self.number_buckets}). Set "
-            "`num_buckets` to more than the largest value, or give a `default_value` for such values. Received: "
-        )
-        check = tf.debugging.Assert(largest < self.number_buckets, [message, largest])
-        # In eager mode the check has run and there is nothing to wait for.
-        with tf.control_dependencies([] if check is None else [check]):
-            return tf.identity(ids)
+    def host_ids(self, inputs: HostInputs) -> Ids:
+        """Returns the values themselves, or the default where they are out of range."""
+        values = self.values(inputs)
+        return Ids(_in_range([self], values.flat[tf.newaxis])[0], values.rows, values.missing)
+
+
+def _in_range(columns: Sequence[IdentityCategoricalColumn], ids: tf.Tensor) -> tf.Tensor:
+    """Returns ids `[C, N]` with the columns' defaults where they are out of range; checks columns without default."""
+    sizes = tf.constant([[column.number_buckets] for column in columns], tf.int64)
+    defaults = [column.default_value for column in columns]
+    if None in defaults:
+        ids = _checked(columns, ids)
+    if any(default is not None for default in defaults):
+        outside = tf.logical_or(ids < 0, ids >= sizes)
+        if None in defaults:
+            outside = tf.logical_and(outside, [[default is not None] for default in defaults])
+        ids = tf.where(outside, tf.constant([[default or 0] for default in defaults], tf.int64), ids)
+    return ids
+
+
+def _checked(columns: Sequence[IdentityCategoricalColumn], ids: tf.Tensor) -> tf.Tensor:
+    # Without quotes, which TensorFlow would escape when it reports a failed check; the first word tells an
+    # estimator that the message is for the user.
+    messages = [
+        f"headway: Feature {column.key} of categorical_column_with_identity has a value outside of [0, "
+        f"{column.number_buckets}). Set "
+        "`num_buckets` to more than the largest value, or give a `default_value` for such values. Received: "
+        for column in columns
+    ]
+    limits = [column.number_buckets if column.default_value is None else tf.int64.max for column in columns]
+    largest = tf.reduce_max(ids, axis=1)
+    exceeds = largest >= tf.constant(limits, tf.int64)
+    first = tf.argmax(tf.cast(exceeds, tf.int32))
+    check = tf.debugging.Assert(~exceeds[first], [tf.constant(messages)[first], largest[first]])
+    # In eager mode the check has run and there is nothing to wait for.
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(ids)
 
 
 def categorical_column_with_identity(

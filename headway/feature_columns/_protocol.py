@@ -18,7 +18,8 @@ import abc
 import dataclasses
 import functools
 import re
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import tensorflow as tf
 
@@ -232,8 +233,43 @@ class IdColumn(FeatureColumn):
         """The number of different ids."""
 
 
+class ColumnGroup:
+    """Categorical columns of one kind, whose ids are computed together where one operation can do it for all.
+
+    Args:
+      columns: the columns.
+    """
+
+    def __init__(self, columns: Sequence[Any]) -> None:
+        self.columns = list(columns)
+
+    def resources(self) -> list[Any]:
+        """Returns the tables of the group, which an object that is exported must own."""
+        return []
+
+    def host_ids(self, inputs: HostInputs) -> list[Ids]:
+        """Returns the ids of each column, in their order."""
+        return [column.host_ids(inputs) for column in self.columns]
+
+    def together(
+        self, inputs: HostInputs, values: Mapping[int, Any], fused: Callable[[list[int]], list[Ids]]
+    ) -> list[Ids]:
+        """Returns the ids of each column: by `fused` of those in `values`, of the others one by one.
+
+        Args:
+          inputs: the raw features.
+          values: what `fused` works on, by the column's place in `columns`.
+          fused: a function of such places, in order, that returns the ids of their columns.
+        """
+        places = list(values)
+        ids = dict(zip(places, fused(places), strict=True)) if len(places) > 1 else {}
+        return [ids[place] if place in ids else column.host_ids(inputs) for place, column in enumerate(self.columns)]
+
+
 class CategoricalColumn(IdColumn):
     """A column of ids that has no steps."""
+
+    group: ClassVar[type[ColumnGroup]] = ColumnGroup
 
     @abc.abstractmethod
     def host_ids(self, inputs: HostInputs) -> Ids:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from headway import _columns
 from headway._encoded import Encoded
-from headway.feature_columns._protocol import CategoricalColumn, FloatColumn
+from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FloatColumn
 from headway.feature_columns._values import DenseRows, EncodedValues, Ids, RaggedRows, Values
 
 
@@ -63,6 +63,11 @@ class RawBatch:
         if column not in self._ids:
             self._ids[column] = column.host_ids(self)
         return self._ids[column]
+
+    def add_ids(self, groups: Iterable[ColumnGroup]) -> None:
+        """Computes the ids of columns, a group at once."""
+        for group in groups:
+            self._ids.update(zip(group.columns, group.host_ids(self), strict=True))
 
     def floats(self, column: FloatColumn) -> tf.Tensor:
         """Returns the floats of `column`, `[B]` or `[B, width]`, computed once per batch."""

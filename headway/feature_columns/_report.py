@@ -171,7 +171,7 @@ class _Vocabulary(_Ids):
     def __init__(self, node: _tree.Node, column: CategoricalColumn, core: VocabularyColumn) -> None:
         super().__init__(node, column)
         self._core = core
-        self._table = _tables.vocabulary_table(core.entries, core.dtype, -1)
+        self._table = _tables.vocabulary_table(core.entries, core.dtype)
         self._distinct = np.zeros(0, np.int64)
 
     def _outside(self, inputs: HostInputs, flat: _Ints) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 _eager_tables: dict[tuple[Any, ...], tf.lookup.StaticHashTable] = {}
@@ -15,32 +18,83 @@ _graph_tables: weakref.WeakKeyDictionary[Any, dict[tuple[Any, ...], tf.lookup.St
 )
 
 
-def vocabulary_table(vocabulary: tuple[Any, ...], dtype: tf.DType, default_value: int) -> tf.lookup.StaticHashTable:
-    """Returns the table from vocabulary entries to their positions.
+def vocabulary_table(vocabulary: tuple[Any, ...], dtype: tf.DType) -> tf.lookup.StaticHashTable:
+    """Returns the table from vocabulary entries to their positions; -1 for all else.
 
     It is made outside of any function that is being traced, so that it outlives the trace.
 
     Args:
       vocabulary: strings or integers, each once.
       dtype: `tf.string` or an integer type. Strings are looked up by fingerprint (see `Values.fingerprints`).
-      default_value: what the table gives for all else.
 
     Returns:
       An initialised table int64 -> int64.
     """
-    key = (vocabulary, dtype == tf.string, default_value)
+    return _kept((vocabulary, dtype == tf.string), lambda: (_keys(vocabulary, dtype), np.arange(len(vocabulary))))
+
+
+class JointTable:
+    """One table for several vocabularies: the keys of each are told apart by a number that they are combined with.
+
+    Args:
+      vocabularies: the entries and the type of each, as for `vocabulary_table`.
+    """
+
+    def __init__(self, vocabularies: Sequence[tuple[tuple[Any, ...], tf.DType]]) -> None:
+        self._vocabularies = [(entries, dtype == tf.string) for entries, dtype in vocabularies]
+        keys = [_keys(entries, dtype) for entries, dtype in vocabularies]
+        self._salts, self._keys = _told_apart(keys)
+        self._ids = np.concatenate([np.arange(len(part)) for part in keys] or [np.zeros(0, int)])
+
+    def table(self) -> tf.lookup.StaticHashTable:
+        """Returns the table."""
+        return _kept(("joint", *self._vocabularies), lambda: (self._keys, self._ids))
+
+    def lookup(self, keys: tf.Tensor, rows: Sequence[int]) -> tf.Tensor:
+        """Returns the position of each key in its vocabulary, or -1, int64 `[R, N]`.
+
+        Args:
+          keys: int64 `[R, N]`.
+          rows: which of the vocabularies each row of keys is looked up in.
+        """
+        salts = tf.constant(self._salts[list(rows)][:, np.newaxis])
+        return self.table().lookup(tf.bitwise.bitwise_xor(keys, salts))
+
+
+def _told_apart(keys: Sequence[npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns a number for each array of keys, and all keys combined with these: no two are equal."""
+    for seed in itertools.count():
+        salts = np.random.default_rng(seed).integers(-(2**63), 2**63, len(keys), np.int64, endpoint=False)
+        combined = np.concatenate([part ^ salt for part, salt in zip(keys, salts, strict=True)] or [np.zeros(0, int)])
+        if len(np.unique(combined)) == len(combined):
+            return salts, combined
+    raise AssertionError("the loop does not end")
+
+
+def _keys(vocabulary: tuple[Any, ...], dtype: tf.DType) -> npt.NDArray[np.int64]:
+    if dtype != tf.string:
+        return np.asarray(vocabulary, np.int64)
+    with tf.init_scope():
+        if tf.executing_eagerly():
+            return np.asarray(_fingerprints(vocabulary))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        return np.asarray(session.run(_fingerprints(vocabulary)))
+
+
+def _fingerprints(vocabulary: tuple[Any, ...]) -> tf.Tensor:
+    return tf.bitcast(tf.fingerprint(tf.constant(vocabulary, tf.string)), tf.int64)
+
+
+def _kept(key: tuple[Any, ...], entries: Callable[[], tuple[Any, Any]]) -> tf.lookup.StaticHashTable:
     with tf.init_scope():
         if tf.executing_eagerly():
             tables = _eager_tables
         else:
             tables = _graph_tables.setdefault(tf.compat.v1.get_default_graph(), {})
         if key not in tables:
-            if dtype == tf.string:
-                keys = tf.bitcast(tf.fingerprint(tf.constant(vocabulary, tf.string)), tf.int64)
-            else:
-                keys = tf.constant(np.asarray(vocabulary, np.int64))
-            initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.range(len(vocabulary), dtype=tf.int64))
-            tables[key] = tf.lookup.StaticHashTable(initializer, default_value)
+            keys, ids = entries()
+            initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(keys), tf.constant(ids, tf.int64))
+            tables[key] = tf.lookup.StaticHashTable(initializer, -1)
         return tables[key]
 
 

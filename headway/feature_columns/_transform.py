@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway.feature_columns import _checks, _layout, _tree
+from headway.feature_columns import _checks, _groups, _layout, _tree
 from headway.feature_columns._protocol import CategoricalColumn, FeatureColumn, FloatColumn, SequenceColumn
 from headway.feature_columns._raw_batch import RawBatch, as_tensor, missing_feature
 from headway.feature_columns._values import DenseRows
@@ -25,6 +25,7 @@ class _Plan:
         self.categorical = [part for part in ordered if isinstance(part, CategoricalColumn)]
         self.sequences = [part for part in ordered if isinstance(part, SequenceColumn)]
         self.host = [*self.floats, *self.categorical, *self.sequences]
+        self.groups = _groups.grouped(self.categorical)
 
 
 class ColumnTransform(tf.Module):
@@ -74,6 +75,7 @@ class ColumnTransform(tf.Module):
         # function's trace.
         nodes = [node for column in self._plan.columns for node in _tree.walk(column)]
         self._resources = [resource for node in nodes for resource in node.column.resources()]
+        self._resources += [resource for group in self._plan.groups for resource in group.resources()]
 
     def __reduce__(self) -> tuple[Callable[..., ColumnTransform], tuple[Any, ...]]:
         return ColumnTransform, (self._plan.columns, self._plan.passthrough)
@@ -142,6 +144,7 @@ class ColumnTransform(tf.Module):
         weighted: list[tuple[CategoricalColumn, int]] = []
         ids_side_by_side, weights_side_by_side = [], []
         rest: dict[str, Any] = {}
+        inputs.add_ids(self._plan.groups)
         for column in self._plan.categorical:
             ids = inputs.ids(column)
             weights: Any = None

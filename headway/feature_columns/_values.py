@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# Fingerprint64 of the strings that dense features hold where there is no value: '' and, of integers, '-1'.
+NO_STRING, NO_NUMBER = -0x651E95C4D06FBFB1, 0x65C727C9A1B5784E
+
 
 @dataclasses.dataclass(frozen=True)
 class DenseRows:
@@ -92,6 +95,11 @@ class Values:
         """Whether the feature is a dense tensor, where '' and -1 mean that there is no value."""
         return isinstance(self.rows, DenseRows)
 
+    @property
+    def one_per_row(self) -> bool:
+        """Whether the feature is a vector of single values as they came: such features are worked on together."""
+        return type(self) is Values and self.came_dense and self.rows.single
+
     @functools.cached_property
     def strings(self) -> tf.Tensor:
         """The values as strings `[N]`; integers in decimal."""
@@ -158,15 +166,19 @@ class Ids:
         is negative though it is not missing stands for a value that the column drops (out of vocabulary): a cross
         still sees it.
       weights: float32 `[N]`, or None.
+      missing_is_negative: whether `flat` is negative already wherever `missing` is True.
     """
 
     flat: tf.Tensor
     rows: DenseRows | RaggedRows
     missing: tf.Tensor | None = None
     weights: tf.Tensor | None = None
+    missing_is_negative: bool = dataclasses.field(default=False, kw_only=True)
 
     def dropped(self) -> tf.Tensor:
         """Returns `flat` with -1 wherever nothing counts."""
+        if self.missing_is_negative:
+            return self.flat
         return self.flat if self.missing is None else tf.where(self.missing, tf.constant(-1, tf.int64), self.flat)
 
     def ragged(self) -> tf.RaggedTensor:

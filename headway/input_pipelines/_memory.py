@@ -157,8 +157,8 @@ class MemoryPipeline(Pipeline):
 
     def elements(self, start: int = 0) -> tf.data.Dataset:
         """See `Pipeline.elements`. Elements are int64 row numbers `[batch]`; batches if a function is mapped lazily."""
-        dataset = self.order.batches(_checks.start(start))
-        return self._batches(dataset) if self.stages else dataset
+        start = _checks.start(start)
+        return self._batches(self.order.batches(start)) if self.stages else self.order.ready_batches(start)
 
     def _batches(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         tables, gather = self.resident.tables(), self.resident.fetch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -68,6 +69,11 @@ class RowOrder:
         left = tf.data.INFINITE_CARDINALITY if self.num_batches is None else max(0, self.num_batches - start)
         return dataset.apply(tf.data.experimental.assert_cardinality(left))
 
+    def ready_batches(self, start: int) -> tf.data.Dataset:
+        """Returns `batches(start)` for use as it is: quickly made, and its iterators too."""
+        # A dataset belongs to the graph that it is made in; outside of graphs the same one serves again.
+        return _kept_batches(self, start) if tf.executing_eagerly() else _without_optimization(self.batches(start))
+
     def _epoch(self, number: tf.Tensor, skip: tf.Tensor) -> tf.data.Dataset:
         rows = tf.range(self.num_rows, dtype=tf.int64)
         if self.shuffle:
@@ -84,3 +90,16 @@ class RowOrder:
             rest = tf.data.Dataset.from_tensors(rows[full * size :])
             dataset = dataset.concatenate(rest.skip(tf.maximum(skip - full, 0)))
         return dataset
+
+
+@functools.lru_cache(maxsize=16)
+def _kept_batches(order: RowOrder, start: int) -> tf.data.Dataset:
+    return _without_optimization(order.batches(start))
+
+
+def _without_optimization(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    # Nothing in it can be made faster, and looking for it takes longer than to predict thousands of rows.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    return dataset.with_options(options)
