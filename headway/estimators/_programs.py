@@ -311,12 +311,14 @@ class TrainProgram(Program):
         XLA knows no strings: the step gets no features of strings, and records no summary but the loss, which the loop
         itself writes.
         """
+        given = batch[0]
         features, labels = _structure.without_strings(*batch)
         batch = (features,) if labels is None else (features, labels)
         flat = tf.nest.flatten(batch, expand_composites=True)
 
         def calculate(*flat: tf.Tensor) -> dict[str, Any]:
-            outputs = outputs_of(self._call_model(*tf.nest.pack_sequence_as(batch, flat, expand_composites=True)))
+            with _structure.explained_absence(given, features):
+                outputs = outputs_of(self._call_model(*tf.nest.pack_sequence_as(batch, flat, expand_composites=True)))
             del outputs["summary"]
             return outputs
 

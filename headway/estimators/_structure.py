@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,22 @@ def without_strings(features: Any, labels: Any) -> tuple[Any, Any]:
                 "numbers in the input_fn, or set jit_compile to False."
             )
     return features, labels
+
+
+@contextlib.contextmanager
+def explained_absence(given: Any, left: Any) -> Iterator[None]:
+    """Says why a feature that `without_strings` took away is not there, where a model_fn asks for it."""
+    try:
+        yield
+    except KeyError as error:
+        name = error.args[0] if error.args else None
+        if not isinstance(given, dict) or name not in given or name in left:
+            raise
+        raise ValueError(
+            f"model_fn asked for the feature {name!r}, which holds strings. With RunConfig(jit_compile=True) it does "
+            "not get them, since XLA does not know strings. Turn them into numbers in the input_fn or by feature "
+            "columns, take them with `features.pop(name, None)`, or set jit_compile to False."
+        ) from error
 
 
 def _has_strings(part: Any) -> bool:

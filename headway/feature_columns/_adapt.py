@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway.feature_columns import _data, _learned, _saved, _tree
+from headway.feature_columns._protocol import FeatureColumn
+from headway.feature_columns._shared_embedding import SharedEmbeddingColumn
 
 
 def adapt(columns: Any, data: Any, *, path: str | os.PathLike[str] | None = None) -> Any:
@@ -73,6 +75,16 @@ _OTHER_DEFINITION = (
 )
 
 
+def _sharing(columns: list[FeatureColumn]) -> list[set[FeatureColumn]]:
+    """Returns the columns over vocabularies that share a table of vectors, and so their ids, for each such table."""
+    tables: dict[str, set[FeatureColumn]] = {}
+    for column in columns:
+        if isinstance(column, SharedEmbeddingColumn):
+            inside = {node.column for node in _tree.walk(column) if node.learned}
+            tables.setdefault(column.table.name, set()).update(inside)
+    return [members for members in tables.values() if len(members) > 1]
+
+
 def _differing(stored: list[list[str]], given: list[list[str]]) -> list[str]:
     differ = {name for name, _ in (entry for entry in [*stored, *given] if entry not in stored or entry not in given)}
     return sorted(differ) or ["the order of the columns"]
@@ -92,6 +104,8 @@ def _adapted(columns: Any, data: Any) -> Any:
     for inputs in _data.batches(data, readers, "adapt"):
         for node, _, statistic in statistics:
             statistic.add(node.inputs(inputs))
+    for names in _sharing(given):
+        _learned.unite([statistic for node, _, statistic in statistics if node.column in names])
     values: dict[_tree.Node, dict[str, Any]] = {}
     for node, field, statistic in statistics:
         values.setdefault(node, {})[field] = statistic.value()

@@ -81,7 +81,7 @@ class DatetimeColumn(FloatColumn):
                 f"datetime_column {self.key!r} needs {wanted}. Received: dtype {flat.dtype} for feature {self.key!r}."
             )
         seconds = tf.cast(flat, tf.float64)
-        missing = tf.math.is_nan(seconds)
+        missing = tf.logical_not(tf.math.is_finite(seconds))
         return tf.where(missing, tf.zeros_like(seconds), seconds), missing
 
     def _read(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

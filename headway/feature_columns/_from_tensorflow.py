@@ -105,7 +105,6 @@ def _shared(fields: Fields, *, inside_layer: bool) -> FeatureColumn:
     column = own_column(fields["categorical_column"])
     table = SharedTable(
         fields["name"],
-        column.num_buckets,
         fields["dimension"],
         _initializer(fields["initializer"], fields["dimension"]),
         fields["ckpt_to_load_from"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,6 +26,13 @@ class Statistic(abc.ABC):
     @abc.abstractmethod
     def value(self) -> Any:
         """Returns what goes into the column."""
+
+
+def unite(statistics: Sequence[Statistic]) -> None:
+    """Has columns that share one table learn one vocabulary."""
+    first, *others = [each for each in statistics if isinstance(each, _Vocabulary)]
+    for other in others:
+        first.unite(other)
 
 
 def statistic(column: Any, learned: Learned) -> Statistic:
@@ -94,11 +102,20 @@ class _Vocabulary(Statistic):
     def __init__(self, column: Any, learned: LearnedVocabulary) -> None:
         self._column, self._learned = column, learned
         self._counts = Counts(learned.capacity)
+        self._minus_ones = 0
+
+    def unite(self, other: _Vocabulary) -> None:
+        """Learns one vocabulary with another column, from the values of both."""
+        if other._counts is not self._counts:
+            self._counts.merge(other._counts)
+            other._counts = self._counts
 
     def add(self, inputs: HostInputs) -> None:
         column = self._column
         values = _checks.compatible(inputs.values(column.key, column=column.name), column.dtype)
         flat = values.flat if values.missing is None else tf.boolean_mask(values.flat, ~values.missing)
+        if values.missing is not None and values.dtype.is_integer and not values.had_gaps:
+            self._minus_ones += int(tf.math.count_nonzero(values.missing))
         distinct, _, counts = tf.unique_with_counts(flat, out_idx=tf.int64)
         self._counts.add(distinct.numpy().tolist(), counts.numpy().tolist())
 
@@ -110,6 +127,14 @@ class _Vocabulary(Statistic):
                 f"The vocabulary of column {self._column.name!r} cannot be learnt: the data holds "
                 f"{counts.distinct} distinct values of feature {self._column.key!r}, none of them "
                 f"{learned.min_frequency} times. Lower `min_frequency`, or leave the column out."
+            )
+        if self._minus_ones and any(isinstance(entry, int) and entry < 0 for entry in vocabulary):
+            logger.warning(
+                "feature %r of column %r holds -1 in %d rows, which counts as missing, among other negative numbers. "
+                "If -1 is a value like these, pass the numbers as strings.",
+                self._column.key,
+                self._column.name,
+                self._minus_ones,
             )
         if counts.error:
             logger.warning(
@@ -137,7 +162,9 @@ class _Boundaries(Statistic):
         self._quantiles = Quantiles()
 
     def add(self, inputs: HostInputs) -> None:
-        self._quantiles.add(inputs.floats(self._column.source_column).numpy())
+        values = inputs.floats(self._column.source_column).numpy()
+        _check_not_infinite(self._column, self._column.source_column.key, values)
+        self._quantiles.add(values)
 
     def value(self) -> tuple[float, ...]:
         cuts = self._quantiles.cuts(self._learned.num_buckets)
@@ -157,6 +184,7 @@ class _Scale(Statistic):
         # The raw feature, not the column's float32: numbers such as times need the digits.
         inputs.floats(self._raw)
         values = inputs.tensor(self._column.key, column=self._column.name).numpy()
+        _check_not_infinite(self._column, self._column.key, values)
         self._moments.add(values.reshape(len(values), self._column.width))
 
     def value(self) -> Scale:
@@ -166,6 +194,16 @@ class _Scale(Statistic):
         stddev = np.sqrt(moments.variance)
         return Scale(
             tuple(moments.mean.tolist()), tuple(np.where(stddev > 0, stddev, 1.0).tolist()), self._learned.missing
+        )
+
+
+def _check_not_infinite(column: FeatureColumn, key: str, values: Any) -> None:
+    infinite = np.isinf(values.reshape(len(values), -1)).any(1) if values.dtype.kind == "f" else np.zeros(0, bool)
+    if infinite.any():
+        raise ValueError(
+            f"Column {column.name!r} cannot be learnt from infinite values. Received: {int(infinite.sum())} in feature "
+            f"{key!r}, the first of them {values[np.argmax(infinite)]}. Put NaN in their place, which counts as "
+            "missing, or a number."
         )
 
 

@@ -42,6 +42,7 @@ class Profile:
       high: largest number.
       binary: whether it holds 0 and 1 alone.
       skewed: whether a few numbers are far to one side of all others, as amounts of money often are.
+      infinite: number of infinite values, which are counted among those that are missing.
       top_share: share of the most frequent number.
       words: words in a text, on average.
       time_format: how times are written; None for ISO 8601 and for times that are no strings.
@@ -60,6 +61,7 @@ class Profile:
     high: float = 0.0
     binary: bool = False
     skewed: bool = False
+    infinite: int = 0
     top_share: float = 0.0
     words: float = 0.0
     time_format: str | None = None
@@ -99,6 +101,8 @@ def _of_times(name: str, seconds: npt.NDArray[Any], time_format: str | None = No
 
 def _of_numbers(name: str, matrix: npt.NDArray[Any]) -> Profile:
     numbers = matrix.astype(np.float64)
+    infinite = int(np.isinf(numbers).sum())
+    numbers = np.where(np.isinf(numbers), np.nan, numbers)
     gaps = np.isnan(numbers)
     present = numbers[~gaps]
     _, inverse = np.unique(numbers, return_inverse=True)
@@ -117,7 +121,8 @@ def _of_numbers(name: str, matrix: npt.NDArray[Any]) -> Profile:
     elif matrix.shape[1] == 1 and matrix.dtype.kind in "iu" and whole and _looks_like_id(name, distinct, len(present)):
         useless = "an identifier: its name says so, and hardly a value comes twice"
     elif matrix.shape[1] == 1 and matrix.dtype.kind in "iu" and not binary and distinct <= _MOST_CLASSES < len(present):
-        kind = "whole"
+        # Columns of classes take -1 for a missing value: among other negative numbers it is one like these.
+        kind = "number" if (present == -1).any() and (present < -1).any() else "whole"
     low, high = (float(present.min()), float(present.max())) if distinct else (0.0, 0.0)
     return Profile(
         name,
@@ -132,6 +137,7 @@ def _of_numbers(name: str, matrix: npt.NDArray[Any]) -> Profile:
         high=high,
         binary=binary,
         skewed=_skewed(present),
+        infinite=infinite,
         top_share=float(np.unique(present, return_counts=True)[1].max(initial=0)) / max(len(present), 1),
     )
 

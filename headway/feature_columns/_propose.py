@@ -192,6 +192,8 @@ def _column_code(profile: Profile) -> tuple[str, str]:
     """Returns the code of a column, and what it goes by."""
     name = repr(profile.name)
     gaps = f"; {_percent(profile.missing)} missing" if profile.missing else ""
+    if profile.infinite:
+        gaps += f", {profile.infinite} of them infinite: put NaN in their place, `adapt` refuses them"
     if profile.kind == "number":
         return _number_code(profile, gaps)
     if profile.kind == "time":

@@ -9,8 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway.feature_columns import _checks
+from headway.feature_columns import _checks, _tree
 from headway.feature_columns._embedding import check_embedding, first_value
+from headway.feature_columns._learned import LearnedVocabulary
 from headway.feature_columns._over_ids import OverIds
 from headway.feature_columns._protocol import (
     Definition,
@@ -30,7 +31,6 @@ class SharedTable(Definition):
 
     Attributes:
       name: of the table.
-      num_buckets: number of ids.
       dimension: length of the vectors.
       initializer: of the table, or None for the default.
       ckpt_to_load_from: checkpoint to read the first value from, or None.
@@ -40,7 +40,6 @@ class SharedTable(Definition):
     """
 
     name: str
-    num_buckets: int
     dimension: int
     initializer: Initializer | None
     ckpt_to_load_from: str | None
@@ -48,8 +47,8 @@ class SharedTable(Definition):
     trainable: bool
     inside_layer: bool
 
-    def variable(self, variable: VariableFactory) -> tf.Variable:
-        """Returns the table, float32 `[ids, dimension]`."""
+    def variable(self, variable: VariableFactory, num_buckets: int) -> tf.Variable:
+        """Returns the table, float32 `[num_buckets, dimension]`."""
         name = re.sub(r"[^A-Za-z0-9_.\-]", "_", self.name)
         make = variable if self.inside_layer else getattr(variable, "shared", variable)
         initializer = first_value(
@@ -57,7 +56,7 @@ class SharedTable(Definition):
         )
         made: tf.Variable = make(
             f"{name}/embedding_weights" if self.inside_layer else name,
-            (self.num_buckets, self.dimension),
+            (num_buckets, self.dimension),
             initializer,
             tf.float32,
             self.trainable,
@@ -86,7 +85,7 @@ class SharedEmbeddingColumn(OverIds):
 
     def make_variables(self, variable: VariableFactory) -> tuple[tf.Variable, ...]:
         """Returns the shared table, float32 `[ids, dimension]`."""
-        return (self.table.variable(variable),)
+        return (self.table.variable(variable, self.categorical_column.num_buckets),)
 
     def device_dense(self, inputs: DeviceInputs, *variables: tf.Variable) -> tf.Tensor:
         """Returns the combined vectors of each row's ids, float32 `[B, dimension]`, or of each step's."""
@@ -114,7 +113,8 @@ def shared_embeddings(
 
     Args:
       categorical_columns: categorical columns of one type and one number of ids; weighted and sequence columns count
-        as what they hold.
+        as what they hold. Columns with a `learned_vocabulary` learn one, from the values of all of them; `adapt` them
+        in one call.
       dimension: length of the vectors.
       combiner: "mean", "sum" or "sqrtn"; see `embedding_column`.
       initializer: function from shape and dtype to the first value of the table `[ids, dimension]`; see
@@ -148,9 +148,8 @@ def shared_embeddings(
     columns = _same_ids(categorical_columns)
     name = shared_embedding_collection_name or _joined(columns)
     check_embedding(name, dimension, combiner, initializer, ckpt_to_load_from, tensor_name_in_ckpt)
-    buckets = columns[0].num_buckets
     table = SharedTable(
-        name, buckets, dimension, initializer, ckpt_to_load_from, tensor_name_in_ckpt, trainable, inside_layer=False
+        name, dimension, initializer, ckpt_to_load_from, tensor_name_in_ckpt, trainable, inside_layer=False
     )
     return [SharedEmbeddingColumn(column, table, combiner, max_norm, use_safe_embedding_lookup) for column in columns]
 
@@ -232,13 +231,29 @@ def _same_ids(columns: Any) -> list[IdColumn]:
                 "weighted_categorical_column or sequence column of the same type. Given column: "
                 f"{first} of type: {type(first)} does not match given column: {other} of type: {type(other)}"
             )
-        if other.num_buckets != first.num_buckets:
+        open_fields = [_open(first), _open(other)]
+        if open_fields[0] != open_fields[1]:
+            raise ValueError(
+                f"Columns that share an embedding must learn one vocabulary: give all of them the same "
+                f"`learned_vocabulary(...)` and the same `num_oov_buckets`. Received: {first} and {other}"
+            )
+        if not open_fields[0] and other.num_buckets != first.num_buckets:
             raise ValueError(
                 "To use shared_embedding_column, all categorical_columns must have the same number of buckets. Given "
                 f"column: {first} with buckets: {first.num_buckets} does not match column: {other} with buckets: "
                 f"{other.num_buckets}"
             )
     return checked
+
+
+def _open(column: IdColumn) -> list[tuple[Any, int]]:
+    """Returns what is still to be learnt of a column's ids, and how many follow them."""
+    return [
+        (learned, getattr(node.column, "num_oov_buckets", 0))
+        for node in _tree.walk(column)
+        for learned in node.learned.values()
+        if isinstance(learned, LearnedVocabulary)
+    ]
 
 
 def _inner(column: FeatureColumn) -> FeatureColumn:

@@ -116,3 +116,17 @@ def test_small_layers_get_one_thread_and_large_ones_tensorflows_choice() -> None
     assert fewest_threads(graph_of(100)) == 1
     # 4 * 20,000 elements are more than 256 * 256.
     assert fewest_threads(graph_of(20_000)) is None
+
+
+def test_xla_gets_no_strings(tmp_path: pathlib.Path) -> None:
+    def asks(features: Any, mode: str) -> Any:
+        features["word"]
+        return model_fn(features, mode)
+
+    rows = input_pipelines.from_arrays({"x": X, "word": ["a", "b", "c", "d"]}, batch_size=2, num_epochs=None)
+    config = hw.RunConfig(model_dir=str(tmp_path), progress="none", jit_compile=True)
+    with pytest.raises(ValueError, match=r"asked for the feature 'word', which holds strings. With .*jit_compile=True"):
+        hw.Estimator(asks, config=config).train(rows, steps=1)
+    # Another missing key is the model_fn's own affair.
+    with pytest.raises(KeyError, match="word"):
+        hw.Estimator(asks, config=config).train(ROWS, steps=1)

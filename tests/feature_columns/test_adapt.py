@@ -128,8 +128,9 @@ def test_the_steps_of_a_sequence() -> None:
 
 
 def test_a_shared_table_needs_to_know_its_size() -> None:
-    with pytest.raises(ValueError, match=r"has not been learnt yet\. Learn it"):
-        fc.shared_embeddings([vocabulary(), vocabulary("second")], 2)
+    shared = fc.shared_embeddings([vocabulary(), vocabulary("second")], 2)
+    with pytest.raises(ValueError, match=r"not learnt yet|not been learnt yet"):
+        fc.DenseFeatures(shared)(TABLE)
     pair = fc.adapt([vocabulary(), vocabulary("second")], {"word": ["a", "b"], "second": ["b", "c"]})
     assert [column.width for column in fc.shared_embeddings(pair, 2)] == [2, 2]
 
@@ -284,3 +285,59 @@ def test_errors(case: str) -> None:
     given, data, message = ERRORS[case]
     with pytest.raises(ValueError, match=message.replace("{", r"\{")):
         fc.adapt(given, data)
+
+
+def test_columns_that_share_a_table_learn_one_vocabulary() -> None:
+    def shared(**options: Any) -> Any:
+        keys = [
+            fc.categorical_column_with_vocabulary_list(name, fc.learned_vocabulary(**options))
+            for name in ("seen", "bought")
+        ]
+        return fc.shared_embeddings(keys, 2)
+
+    data = {"seen": ["b", "a", "b", "c"], "bought": ["c", "c", "", "d"]}
+    adapted = fc.adapt(shared(), data)
+    # c three times, b twice, a and d once, over both columns.
+    assert [column.categorical_column.vocabulary_list for column in adapted] == [("c", "b", "a", "d")] * 2
+    layer = fc.DenseFeatures(adapted)
+    rows = layer({"seen": ["c", "d"], "bought": ["d", "c"]}).numpy()
+    assert [weight.shape for weight in layer.weights] == [(4, 2)]
+    # The vector of d is that of the second row's first half and of the first row's other half.
+    np.testing.assert_array_equal(rows[0], [*rows[1, 2:], *rows[1, :2]])
+    often = fc.adapt(shared(min_frequency=2), data)
+    assert often[0].categorical_column.vocabulary_list == ("c", "b")
+
+
+def test_columns_that_share_a_table_must_learn_the_same() -> None:
+    keys = [
+        fc.categorical_column_with_vocabulary_list("a", fc.learned_vocabulary()),
+        fc.categorical_column_with_vocabulary_list("b", fc.learned_vocabulary(max_size=3)),
+    ]
+    with pytest.raises(ValueError, match="must learn one vocabulary"):
+        fc.shared_embeddings(keys, 2)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        fc.numeric_column("x", normalizer_fn=fc.learned_scale()),
+        fc.bucketized_column(fc.numeric_column("x"), fc.learned_quantiles(2)),
+    ],
+)
+def test_infinite_values_are_refused(column: Any) -> None:
+    with pytest.raises(ValueError, match=r"infinite values. Received: 2 in feature 'x', the first of them -inf"):
+        fc.adapt(column, {"x": [1.0, float("-inf"), 2.0, float("inf")]})
+
+
+def test_minus_one_among_negative_numbers(caplog: pytest.LogCaptureFixture) -> None:
+    column = fc.categorical_column_with_vocabulary_list("x", fc.learned_vocabulary(), dtype=tf.int64)
+    assert fc.adapt(column, {"x": [-3, -1, 2, -1]}).vocabulary_list == (-3, 2)
+    assert "'x' holds -1 in 2 rows, which counts as missing" in caplog.text
+    # A column of classes would take it for a missing value.
+    assert "fc.numeric_column('x'" in str(fc.propose({"x": [-3, -1, 2, -1, -3, 2] * 5}))
+    assert "vocabulary_list('x'" in str(fc.propose({"x": [3, -1, 2, -1, 3, 2] * 5}))
+
+
+def test_infinite_values_in_a_proposal() -> None:
+    text = str(fc.propose({"x": [1.0, 2.5, float("inf"), 4.0]}))
+    assert "3 different numbers from 1 to 4; 25% missing, 1 of them infinite" in text
