@@ -15,7 +15,7 @@ from headway.estimators._hooks import Hook, PeriodicHook, Run, as_number
 from headway.estimators._when import Progress
 
 
-class NanLossDuringTrainingError(RuntimeError):
+class NanLossDuringTrainingError(tf.compat.v1.train.NanLossDuringTrainingError):
     """The loss became NaN. The weights of this step are lost; the last checkpoint is good.
 
     Example:

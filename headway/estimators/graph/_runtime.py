@@ -1,0 +1,104 @@
+"""The graph runtime: each verb builds a graph, and a monitored session drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from headway._log import logger
+from headway._spec import ModeKeys
+from headway.estimators import _checkpoints, _evaluation, _structure
+from headway.estimators._checkpoints import Checkpoint
+from headway.estimators._runtime import ExportRequest, Runtime, Setup
+from headway.estimators.graph import _evaluate, _export, _predict, _train
+from headway.estimators.graph._building import fresh_graph, spec_in_graph
+from headway.estimators.graph._input import GraphInput, batch_of
+
+
+class GraphRuntime(Runtime):
+    """Runs model_fn as tf.estimator did: in a fresh graph for each call.
+
+    Args:
+      setup: what the estimator was made of.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+
+    def train(
+        self,
+        input_fn: Callable[..., Any],
+        hooks: Sequence[Any],
+        listeners: Sequence[Any],
+        *,
+        steps: int | None,
+        max_steps: int | None,
+        latest: Checkpoint | None,
+    ) -> None:
+        """See `Runtime.train`."""
+        setup = self._setup
+        with fresh_graph(setup):
+            batch = self._batch(input_fn, ModeKeys.TRAIN)
+            spec = spec_in_graph(setup, batch, ModeKeys.TRAIN)
+            _train.train(setup, spec, batch, hooks, listeners, steps=steps, max_steps=max_steps)
+
+    def evaluate(
+        self,
+        input_fn: Callable[..., Any],
+        hooks: Sequence[Any],
+        *,
+        steps: int | None,
+        checkpoint_path: str | None,
+        name: str | None,
+    ) -> dict[str, Any]:
+        """See `Runtime.evaluate`."""
+        setup, config = self._setup, self._setup.config
+        path = self._path(checkpoint_path)
+        with fresh_graph(setup):
+            batch = self._batch(input_fn, ModeKeys.EVAL)
+            spec = spec_in_graph(setup, batch, ModeKeys.EVAL)
+            result = _evaluate.evaluate(setup, spec, batch, hooks, steps=steps, path=path)
+        if config.is_chief or config.task_type == "evaluator":
+            _evaluation.report(result, setup.eval_dir(name), path)
+        return result
+
+    def predict(
+        self,
+        input_fn: Callable[..., Any],
+        hooks: Sequence[Any],
+        *,
+        keys: Sequence[str] | None,
+        checkpoint_path: str | None,
+        single: bool,
+    ) -> Iterator[Any]:
+        """See `Runtime.predict`."""
+        setup = self._setup
+        path = self._path(checkpoint_path)
+        with fresh_graph(setup):
+            given = self._batch(input_fn, ModeKeys.PREDICT)
+            batch = GraphInput(given.features, None, given.hooks, given.ends)
+            spec = spec_in_graph(setup, batch, ModeKeys.PREDICT)
+            predictions = _predict.selected(spec.predictions, keys)
+            session = _predict.session_for(setup, spec, batch, hooks, path)
+        batches = _predict.batches(session, predictions)
+        yield from _predict.rows(batches) if single else batches
+
+    def export(self, request: ExportRequest) -> bytes:
+        """See `Runtime.export`."""
+        return _export.export(self._setup, request)
+
+    def _batch(self, input_fn: Callable[..., Any], mode: str) -> GraphInput:
+        batch = batch_of(input_fn, mode, self._setup)
+        self.seen = _structure.spec_of(batch.features)
+        return batch
+
+    def _path(self, checkpoint_path: str | None) -> str | None:
+        """Returns the checkpoint to use: the one given, or the newest that can be read; None if there is none."""
+        if checkpoint_path is not None:
+            return _checkpoints.at(checkpoint_path).path
+        latest = _checkpoints.newest_readable(self._setup.directory)
+        if latest is None:
+            logger.warning(
+                "There is no checkpoint in %s: the model has its initial weights.", self._setup.directory.model_dir
+            )
+        return None if latest is None else latest.path
