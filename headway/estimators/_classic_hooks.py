@@ -24,7 +24,7 @@ class NanLossDuringTrainingError(tf.compat.v1.train.NanLossDuringTrainingError):
     """
 
     def __str__(self) -> str:
-        return super().__str__() or "NaN loss during training."
+        return RuntimeError.__str__(self) or "NaN loss during training."
 
 
 class StopAtStepHook(Hook):

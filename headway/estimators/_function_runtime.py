@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway._spec import ModeKeys
-from headway.estimators import _evaluation, _exporting, _input, _prediction, _structure
+from headway.estimators import _choice, _evaluation, _exporting, _input, _prediction, _session_input, _structure
 from headway.estimators._checkpoint_tools import show_checkpoint
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._classic_hooks import (
@@ -26,12 +27,13 @@ from headway.estimators._model import Model
 from headway.estimators._programs import EvaluateProgram, PredictProgram, Program, TrainProgram
 from headway.estimators._progress import progress_hook
 from headway.estimators._readable import readable_errors
-from headway.estimators._runtime import ExportRequest, Runtime, Setup
+from headway.estimators._runtime import ExportRequest, NeedsGraph, Runtime, Setup
 from headway.estimators._saving import Saver
 from headway.estimators._train import TrainRun
 from headway.estimators._variable_table import VariableTable, table_of_store
 from headway.estimators._weights import Weights
 from headway.input_pipelines import Pipeline
+from headway.input_pipelines._streams import TensorsPipeline
 
 _PROGRAMS: dict[str, type[Program]] = {
     ModeKeys.TRAIN: TrainProgram,
@@ -48,6 +50,7 @@ class FunctionRuntime(Runtime):
 
     Attributes:
       weights: the variables for each strategy, by the strategy's `id`; 0 for the default one.
+      on_trial: whether what only a session can run raises `NeedsGraph`.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -56,6 +59,7 @@ class FunctionRuntime(Runtime):
         self._programs: dict[Any, Program] = {}
         self._training: Weights | None = None
         self._graph_written = False
+        self.on_trial = False
 
     def train(
         self,
@@ -114,7 +118,7 @@ class FunctionRuntime(Runtime):
         keys: Sequence[str] | None,
         checkpoint_path: str | None,
         single: bool,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         """See `Runtime.predict`."""
         setup = self._setup
         strategy = setup.config.train_distribute or tf.distribute.get_strategy()
@@ -157,7 +161,7 @@ class FunctionRuntime(Runtime):
     def _rows(self, input_fn: Callable[..., Any], mode: str, strategy: tf.distribute.Strategy) -> Pipeline:
         setup = self._setup
         with readable_errors():
-            pipeline = _input.call_input_fn(input_fn, mode, setup.params, setup.config, strategy)
+            pipeline = self._called(input_fn, mode, strategy)
             self.seen = _structure.split_batch(pipeline.element_spec)[0]
             transform = setup.transform if mode == ModeKeys.PREDICT else setup.checked_transform
             return pipeline if transform is None else pipeline.map_batches(transform)
@@ -166,8 +170,64 @@ class FunctionRuntime(Runtime):
         key = (mode, id(weights), pipeline.fetch_key)
         if key not in self._programs:
             self._programs[key] = _PROGRAMS[mode](weights.model, pipeline.fetch)
-        self._programs[key].prepare(iterator, tables)
-        return self._programs[key]
+        program = self._programs[key]
+        with self._or_graph("model_fn"):
+            program.prepare(iterator, tables)
+        self._check_without_session(program)
+        return program
+
+    def _called(self, input_fn: Callable[..., Any], mode: str, strategy: tf.distribute.Strategy) -> Pipeline:
+        """Returns what input_fn gives, which may be batches that a session computes."""
+        setup = self._setup
+
+        def call() -> Pipeline:
+            return _input.call_input_fn(input_fn, mode, setup.params, setup.config, strategy)
+
+        def by_session() -> Pipeline | None:
+            return _session_input.session_pipeline(
+                lambda: _input.result_of(input_fn, mode, setup.params, setup.config, strategy)
+            )
+
+        if self.on_trial:
+            with self._or_graph("input_fn"):
+                pipeline = call()
+            if isinstance(pipeline, TensorsPipeline) and by_session() is not None:
+                raise NeedsGraph("input_fn takes its batches from an iterator in a session")
+            return pipeline
+        try:
+            pipeline = call()
+        except (RuntimeError, ValueError, NotImplementedError, AttributeError):
+            found = by_session()
+            if found is None:
+                raise
+            return found
+        return (by_session() or pipeline) if isinstance(pipeline, TensorsPipeline) else pipeline
+
+    @contextlib.contextmanager
+    def _or_graph(self, function: str) -> Iterator[None]:
+        """Lets an error of the user's function raise `NeedsGraph` on trial; headway's own say what to do already."""
+        try:
+            yield
+        except NeedsGraph:
+            raise
+        except Exception as error:
+            if not self.on_trial or _choice.raised_by_headway(error):
+                raise
+            what = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            raise NeedsGraph(f"{function} does not run in a compiled function ({what})") from error
+
+    def _check_without_session(self, program: Program) -> None:
+        """Raises an error if the traced program needs what only a session has."""
+        placeholders = _choice.unfed_placeholders(program.graph)
+        why = _choice.why_spec_needs_session(program.spec)
+        if placeholders:
+            why = f"model_fn makes the placeholders {placeholders}"
+        if why is None:
+            return
+        if self.on_trial:
+            raise NeedsGraph(why)
+        if placeholders or (program.spec is not None and program.spec.scaffold is not None):
+            raise ValueError(f"{why}, which only a session knows. Run it with RunConfig(runtime='graph').")
 
     def _weights_for(self, strategy: tf.distribute.Strategy) -> Weights:
         key = 0 if _structure.is_default(strategy) else id(strategy)

@@ -42,10 +42,7 @@ def call_input_fn(
     input_fn: Callable[..., Any], mode: str, params: Any, config: RunConfig, strategy: tf.distribute.Strategy
 ) -> Pipeline:
     """Calls `input_fn` with the arguments that it takes by name, and returns its rows as a pipeline."""
-    names = argument_names(input_fn)
-    given = {"mode": mode, "params": params, "config": config, "input_context": _input_context(config, strategy)}
-    with tf.device("/cpu:0"):
-        source = input_fn(**{name: given[name] for name in _INPUT_FN_ARGUMENTS if name in names})
+    source = result_of(input_fn, mode, params, config, strategy)
     if isinstance(source, Pipeline):
         return source
     if isinstance(source, tf.data.Dataset):
@@ -58,6 +55,16 @@ def call_input_fn(
         )
     _structure.split_batch(source)
     return from_tensors(source)
+
+
+def result_of(
+    input_fn: Callable[..., Any], mode: str, params: Any, config: RunConfig, strategy: tf.distribute.Strategy
+) -> Any:
+    """Returns what `input_fn` returns, called with the arguments that it takes by name."""
+    names = argument_names(input_fn)
+    given = {"mode": mode, "params": params, "config": config, "input_context": _input_context(config, strategy)}
+    with tf.device("/cpu:0"):
+        return input_fn(**{name: given[name] for name in _INPUT_FN_ARGUMENTS if name in names})
 
 
 def _without_overhead(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -152,7 +152,7 @@ class Runtime(abc.ABC):
         keys: Sequence[str] | None,
         checkpoint_path: str | None,
         single: bool,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         """Yields predictions: rows, or batches."""
 
     @abc.abstractmethod

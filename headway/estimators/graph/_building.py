@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
 from headway import _tensorflow
+from headway._context import NeedsFunctions
 from headway._spec import EstimatorSpec
 from headway.estimators._model import dtype_policy, invoke
 from headway.estimators._runtime import Setup
@@ -27,9 +28,19 @@ def fresh_graph(setup: Setup) -> Iterator[Any]:
         yield graph
 
 
-def spec_in_graph(setup: Setup, batch: GraphInput, mode: str) -> EstimatorSpec:
-    """Calls the model_fn in the current graph."""
-    with _tensorflow.fresh_keras_names(), dtype_policy(setup.config.dtype_policy):
+def spec_in_graph(setup: Setup, batch: GraphInput, mode: str, *, refuses_keras: bool = False) -> EstimatorSpec:
+    """Calls the model_fn in the current graph.
+
+    Raises:
+      NeedsFunctions: if Keras 3 makes a variable, and `refuses_keras`.
+    """
+
+    def creator(next_creator: Callable[..., Any], **kwargs: Any) -> Any:
+        if refuses_keras and _tensorflow.keras_scope() is not None:
+            raise NeedsFunctions("it is made of Keras 3 layers")
+        return next_creator(**kwargs)
+
+    with tf.variable_creator_scope(creator), _tensorflow.fresh_keras_names(), dtype_policy(setup.config.dtype_policy):
         return invoke(setup.model_fn, setup.params, setup.config, batch.features, batch.labels, mode)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway.estimators import _structure
-from headway.estimators._model import argument_names
+from headway.estimators import _input, _structure
 from headway.estimators._runtime import Setup
+from headway.estimators._session_input import is_stream
 from headway.input_pipelines import Pipeline
 
 v1 = tf.compat.v1
@@ -63,11 +63,8 @@ def batch_of(input_fn: Callable[..., Any], mode: str, setup: Setup) -> GraphInpu
     Raises:
       ValueError: if it returns something else.
     """
-    names = argument_names(input_fn)
-    context = tf.distribute.InputContext(1, 0, 1)
-    given = {"mode": mode, "params": setup.params, "config": setup.config, "input_context": context}
+    result = _input.result_of(input_fn, mode, setup.params, setup.config, tf.distribute.get_strategy())
     with tf.device("/cpu:0"):
-        result = input_fn(**{name: value for name, value in given.items() if name in names})
         if isinstance(result, Pipeline):
             result = _from_outside(result.dataset)
         elif isinstance(result, tf.data.Dataset) and not _is_of_this_graph(result):
@@ -87,8 +84,7 @@ def batch_of(input_fn: Callable[..., Any], mode: str, setup: Setup) -> GraphInpu
             batch = result.get_next() if isinstance(result, v1.data.Iterator) else result
     features, labels = _structure.split_batch(batch)
     graph = v1.get_default_graph()
-    ends = any("Iterator" in op.type or "Queue" in op.type for op in graph.get_operations())
-    return GraphInput(features, labels, hooks, ends)
+    return GraphInput(features, labels, hooks, is_stream(graph))
 
 
 def _is_of_this_graph(dataset: tf.data.Dataset) -> bool:

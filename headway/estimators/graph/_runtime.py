@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
+from headway import _context
 from headway._log import logger
-from headway._spec import ModeKeys
+from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _checkpoints, _evaluation, _structure
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._runtime import ExportRequest, Runtime, Setup
@@ -24,6 +26,25 @@ class GraphRuntime(Runtime):
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
+        self._refuses_keras = False
+
+    @contextlib.contextmanager
+    def refusing(self, *, keras: bool) -> Iterator[None]:
+        """Says whether a model with Keras 3 layers raises `NeedsFunctions`, as one with headway's own parts does."""
+        before, self._refuses_keras = self._refuses_keras, keras
+        try:
+            yield
+        finally:
+            self._refuses_keras = before
+
+    def why_not_built(self, input_fn: Callable[..., Any], mode: str) -> Exception | None:
+        """Makes the graph, and throws it away; returns the error if there is one."""
+        try:
+            with fresh_graph(self._setup):
+                self._spec(self._batch(input_fn, mode), mode)
+        except Exception as error:
+            return error
+        return None
 
     def train(
         self,
@@ -39,7 +60,7 @@ class GraphRuntime(Runtime):
         setup = self._setup
         with fresh_graph(setup):
             batch = self._batch(input_fn, ModeKeys.TRAIN)
-            spec = spec_in_graph(setup, batch, ModeKeys.TRAIN)
+            spec = self._spec(batch, ModeKeys.TRAIN)
             _train.train(setup, spec, batch, hooks, listeners, steps=steps, max_steps=max_steps)
 
     def evaluate(
@@ -56,7 +77,7 @@ class GraphRuntime(Runtime):
         path = self._path(checkpoint_path)
         with fresh_graph(setup):
             batch = self._batch(input_fn, ModeKeys.EVAL)
-            spec = spec_in_graph(setup, batch, ModeKeys.EVAL)
+            spec = self._spec(batch, ModeKeys.EVAL)
             result = _evaluate.evaluate(setup, spec, batch, hooks, steps=steps, path=path)
         if config.is_chief or config.task_type == "evaluator":
             _evaluation.report(result, setup.eval_dir(name), path)
@@ -70,14 +91,14 @@ class GraphRuntime(Runtime):
         keys: Sequence[str] | None,
         checkpoint_path: str | None,
         single: bool,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         """See `Runtime.predict`."""
         setup = self._setup
         path = self._path(checkpoint_path)
         with fresh_graph(setup):
             given = self._batch(input_fn, ModeKeys.PREDICT)
             batch = GraphInput(given.features, None, given.hooks, given.ends)
-            spec = spec_in_graph(setup, batch, ModeKeys.PREDICT)
+            spec = self._spec(batch, ModeKeys.PREDICT)
             predictions = _predict.selected(spec.predictions, keys)
             session = _predict.session_for(setup, spec, batch, hooks, path)
         batches = _predict.batches(session, predictions)
@@ -86,6 +107,10 @@ class GraphRuntime(Runtime):
     def export(self, request: ExportRequest) -> bytes:
         """See `Runtime.export`."""
         return _export.export(self._setup, request)
+
+    def _spec(self, batch: GraphInput, mode: str) -> EstimatorSpec:
+        with _context.refused():
+            return spec_in_graph(self._setup, batch, mode, refuses_keras=self._refuses_keras)
 
     def _batch(self, input_fn: Callable[..., Any], mode: str) -> GraphInput:
         batch = batch_of(input_fn, mode, self._setup)
