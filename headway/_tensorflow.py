@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -319,3 +319,19 @@ def compile_arguments(model: Any) -> dict[str, Any]:
     Keras documents them serialised, which not all can be (`get_compile_config`). Can go when it gives the objects.
     """
     return dict(model._compile_config.config)
+
+
+def save_by_hook(hook: Any, session: Any, step: int) -> bool:
+    """Lets a `tf.compat.v1.train.CheckpointSaverHook` save now; returns whether a listener wants training to end.
+
+    The hook decides itself when it saves. Can go with it.
+    """
+    return bool(hook._save(session, step))
+
+
+def add_listeners(hook: Any, listeners: Sequence[Any]) -> None:
+    """Adds listeners to a `tf.compat.v1.train.CheckpointSaverHook` that a user has made.
+
+    It takes them when it is made only. Can go with it.
+    """
+    hook._listeners.extend(listener for listener in listeners if listener not in hook._listeners)

@@ -1,4 +1,7 @@
-"""The hooks that tf.estimator's users know, under their names and with their arguments."""
+"""The hooks that tf.estimator's users know, under their names and with their arguments.
+
+Those for which a session has a hook of its own keep what that one is made with in `arguments`.
+"""
 
 from __future__ import annotations
 
@@ -127,6 +130,13 @@ class LoggingTensorHook(PeriodicHook):
                 f"exactly one of every_n_iter and every_n_secs must be provided. Received: {every_n_iter} and "
                 f"{every_n_secs}."
             )
+        self.arguments: dict[str, Any] = {
+            "tensors": tensors,
+            "every_n_iter": every_n_iter,
+            "every_n_secs": every_n_secs,
+            "at_end": at_end,
+            "formatter": formatter,
+        }
         super().__init__(_when.Never() if only_at_end else _when.every(steps=every_n_iter, seconds=every_n_secs))
         named = (
             dict(tensors)
@@ -235,6 +245,7 @@ class SummarySaverHook(PeriodicHook):
         summary_op: Any = None,
     ) -> None:
         del output_dir, summary_writer, scaffold, summary_op
+        self.arguments = {"save_steps": save_steps, "save_secs": save_secs}
         super().__init__(_when.every(steps=save_steps, seconds=save_secs))
 
     def action(self, run: Run) -> None:
@@ -309,6 +320,7 @@ class CheckpointSaverHook(PeriodicHook):
                 f"{checkpoint_basename!r}."
             )
         super().__init__(_when.every(steps=save_steps, seconds=save_secs))
+        self.arguments = {"save_steps": save_steps, "save_secs": save_secs}
         self.checkpoint_dir = checkpoint_dir
         self.listeners = list(listeners or ())
 

@@ -27,7 +27,7 @@ from headway.estimators._model import Model
 from headway.estimators._programs import EvaluateProgram, PredictProgram, Program, TrainProgram
 from headway.estimators._progress import progress_hook
 from headway.estimators._readable import readable_errors
-from headway.estimators._runtime import ExportRequest, NeedsGraph, Runtime, Setup
+from headway.estimators._runtime import EMPTY_INPUT, ExportRequest, NeedsGraph, Runtime, Setup
 from headway.estimators._saving import Saver
 from headway.estimators._train import TrainRun
 from headway.estimators._variable_table import VariableTable, table_of_store
@@ -325,10 +325,6 @@ class FunctionRuntime(Runtime):
 
 def _report_end(run: TrainRun, source: _input.TrainingInput) -> None:
     if run.step == run.progress.first_step and source.consumed == 0:
-        raise ValueError(
-            "The input of training is empty: input_fn gave no batch, so no step was made. Check the files or arrays it "
-            "reads, filters, and `drop_remainder` "
-            "with fewer rows than a batch."
-        )
+        raise ValueError(EMPTY_INPUT)
     why = f" ({run.stop_reason})" if run.stop_reason else " (the input has ended)" if run.exhausted else ""
     logger.info("Training ended at step %d%s. Loss for final step: %.6g.", run.step, why, run.loss)

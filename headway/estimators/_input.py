@@ -145,6 +145,34 @@ class TrainingInput:
         return None
 
 
+def place_to_go_on(
+    pipeline: Pipeline, saved: Checkpoint | None, resume_input: str
+) -> tuple[Pipeline, dict[str, Any] | None]:
+    """Returns the pipeline in the order of the run before, and its position there; None for a fresh pass.
+
+    Args:
+      pipeline: the rows.
+      saved: where training goes on from, or None; its path is that of the position.
+      resume_input: the `RunConfig` field.
+    """
+    position = None if saved is None or resume_input == "never" else _checkpoints.load_position(saved)
+    if saved is None or position is None or (resume_input == "auto" and position["status"] == "ended"):
+        if saved is not None:
+            logger.info("The input starts a fresh pass: %s.", _why_fresh(position, resume_input))
+        return pipeline, None
+    if position["seed"] is not None:
+        pipeline = pipeline.with_seed(position["seed"])
+    if position["fingerprint"] != pipeline.fingerprint:
+        logger.warning(
+            "The input starts a fresh pass: its rows, batch size or order differ from those of the interrupted run."
+        )
+        return pipeline, None
+    logger.info(
+        "The input goes on after %d batches, where the run before was %s.", position["elements"], _how_ended(position)
+    )
+    return pipeline, position
+
+
 def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, worker: str = "") -> TrainingInput:
     """Returns the training input from where it is to start: a fresh pass, or the place where an interrupted run was.
 
@@ -155,21 +183,9 @@ def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, 
       worker: see `TrainingInput`.
     """
     saved = None if checkpoint is None else dataclasses.replace(checkpoint, path=checkpoint.path + worker)
-    position = None if saved is None or resume_input == "never" else _checkpoints.load_position(saved)
-    if saved is None or position is None or (resume_input == "auto" and position["status"] == "ended"):
-        if saved is not None:
-            logger.info("The input starts a fresh pass: %s.", _why_fresh(position, resume_input))
+    pipeline, position = place_to_go_on(pipeline, saved, resume_input)
+    if saved is None or position is None:
         return _at(pipeline, 0, worker)
-    if position["seed"] is not None:
-        pipeline = pipeline.with_seed(position["seed"])
-    if position["fingerprint"] != pipeline.fingerprint:
-        logger.warning(
-            "The input starts a fresh pass: its rows, batch size or order differ from those of the interrupted run."
-        )
-        return _at(pipeline, 0, worker)
-    logger.info(
-        "The input goes on after %d batches, where the run before was %s.", position["elements"], _how_ended(position)
-    )
     if not position["iterator"]:
         return _at(pipeline, position["elements"], worker)
     resumed = _at(pipeline, 0, worker)

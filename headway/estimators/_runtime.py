@@ -105,6 +105,12 @@ class ExportRequest:
     inferred: bool = False
 
 
+EMPTY_INPUT = (
+    "The input of training is empty: input_fn gave no batch, so no step was made. Check the files or arrays it reads, "
+    "filters, and `drop_remainder` with fewer rows than a batch."
+)
+
+
 class NeedsGraph(Exception):
     """The function runtime cannot run this program, and nothing was trained yet; the message says why."""
 

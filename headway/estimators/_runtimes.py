@@ -167,6 +167,8 @@ class Runtimes:
 
     def _in_graph(self, call: Callable[[Runtime], _T], why: str, *, refuses_keras: bool) -> _T:
         """Calls the graph runtime, and stays with it."""
+        if self._settled is None:
+            logger.info("The model runs in the graph runtime: %s.", why)
         try:
             with self.graph.refusing(keras=refuses_keras):
                 result = call(self.graph)
@@ -177,8 +179,6 @@ class Runtimes:
                 f"The graph runtime cannot run this model: {need}, which work in compiled functions. Leave "
                 "RunConfig(runtime='graph') out, and hooks and input that need a session."
             ) from None
-        if self._settled is None:
-            logger.info("The model runs in the graph runtime: %s.", why)
         self._settled = "graph"
         return result
 

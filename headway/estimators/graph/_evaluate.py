@@ -11,8 +11,9 @@ import tensorflow as tf
 from headway._spec import EstimatorSpec
 from headway.estimators._runtime import Setup
 from headway.estimators.graph._building import session_config
-from headway.estimators.graph._hooks import SessionRun, in_session
+from headway.estimators.graph._hooks import SessionHooks, SessionRun
 from headway.estimators.graph._input import GraphInput
+from headway.estimators.graph._restoring import WarmStartHook, fitting
 
 v1 = tf.compat.v1
 _RESERVED = ("loss", "global_step")
@@ -53,18 +54,18 @@ def evaluate(
     values = {name: value for name, (value, _) in pairs.items()}
     update = tf.group(*[tf.nest.flatten(update) for _, update in pairs.values()])
     values["global_step"] = v1.train.get_global_step()
-    run = SessionRun(setup.directory, None)
+    in_session = SessionHooks(SessionRun(setup.directory, None, spec.loss))
+    warm = [WarmStartHook(setup, complete=False)] if setup.warm_start is not None and path is None else []
     counting = [] if steps is None else [_StopAfter(steps)]
     final = v1.train.FinalOpsHook(values)
-    own = in_session(hooks, run, spec.loss)
-    all_hooks = [*batch.hooks, *own, *counting, *in_session(spec.evaluation_hooks, run, spec.loss), final]
+    own = [*in_session.of(hooks), *counting, *in_session.of(spec.evaluation_hooks)]
     creator = v1.train.ChiefSessionCreator(
         scaffold=spec.scaffold,
         checkpoint_filename_with_path=path,
         master=setup.config.evaluation_master,
         config=session_config(setup),
     )
-    with v1.train.MonitoredSession(creator, hooks=all_hooks) as session:
+    with fitting(path), v1.train.MonitoredSession(creator, hooks=[*warm, *batch.hooks, *own, final]) as session:
         while not session.should_stop():
             session.run(update)
     return dict(final.final_ops_values)

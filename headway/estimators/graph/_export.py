@@ -43,7 +43,7 @@ def _add(
 ) -> None:
     with fresh_graph(setup):
         receiver = _saved_model.checked_receiver(receiver_fn())
-        batch = GraphInput(receiver.features, _saved_model.labels_of(receiver, mode), [], False)
+        batch = GraphInput(receiver.features, _saved_model.labels_of(receiver, mode))
         spec = spec_in_graph(setup, batch, mode)
         kinds = _saved_model.export_outputs(spec)
         outputs = {key: output.signature_outputs for key, output in kinds.items()}

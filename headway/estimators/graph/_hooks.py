@@ -1,7 +1,8 @@
-"""Hooks of headway's own in a session, and the hooks that a step of the graph runtime has anyway."""
+"""Hooks of headway's own in a session."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from headway import _tensorflow
 from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
+from headway.estimators._classic_hooks import CheckpointSaverHook, LoggingTensorHook, SummarySaverHook
 from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, Run, SessionHookAdapter, as_number
 from headway.estimators._when import Progress
@@ -23,14 +26,25 @@ class SessionRun(Run):
     Args:
       directory: the checkpoints.
       events: the event file of training, or None.
+      loss: the loss of the step, or None.
+
+    Attributes:
+      session: the session, without the hooks around it.
+      loss_tensor: the loss of the step, or None.
+      saver_hook: the hook that writes checkpoints, or None.
+      outputs: what was fetched in the last step, by name.
+      logged_values: `id` of a hook -> the values of its `step_tensors`.
+      stop_reason: why the run is to stop, or None.
     """
 
-    def __init__(self, directory: CheckpointDirectory, events: EventWriter | None) -> None:
+    def __init__(self, directory: CheckpointDirectory, events: EventWriter | None = None, loss: Any = None) -> None:
         self.progress = Progress(0, 0, 0.0)
-        self.stop_reason: str | None = None
         self.session: Any = None
+        self.loss_tensor = loss
+        self.saver_hook: Any = None
         self.outputs: dict[str, Any] = {}
         self.logged_values: dict[int, Any] = {}
+        self.stop_reason: str | None = None
         self._directory = directory
         self._events = events
         self._began: float | None = None
@@ -53,7 +67,7 @@ class SessionRun(Run):
 
     @property
     def met_nan(self) -> bool:
-        return bool(self.outputs) and bool(np.isnan(self.loss))
+        return "loss" in self.outputs and bool(np.isnan(self.loss))
 
     @property
     def last_checkpoint_text(self) -> str:
@@ -72,11 +86,13 @@ class SessionRun(Run):
         self.stop_reason = self.stop_reason or reason
 
     def save(self) -> Checkpoint | None:
-        latest = self._directory.latest()
-        if latest is not None and latest.step == self.step:
-            return latest
-        (saver, *_) = v1.get_collection(v1.GraphKeys.SAVERS)
-        path = saver.save(self.session, self._directory.path(self.step).rpartition("-")[0], global_step=self.step)
+        path = self._directory.path(self.step)
+        if self.saver_hook is None:
+            return None
+        if not tf.io.gfile.exists(path + ".index") and _tensorflow.save_by_hook(
+            self.saver_hook, self.session, self.step
+        ):
+            self.request_stop("a CheckpointSaverListener asked for it")
         return Checkpoint(path, self.step)
 
     def summary(self) -> bytes:
@@ -99,15 +115,15 @@ class InSession(tf.compat.v1.train.SessionRunHook):
     Args:
       hook: the hook.
       run: the run, shared by all of them.
-      loss: the loss of the step, or None.
     """
 
-    def __init__(self, hook: Hook, run: SessionRun, loss: Any) -> None:
+    def __init__(self, hook: Hook, run: SessionRun) -> None:
         self._hook = hook
         self._run = run
-        self._fetches: dict[str, Any] = {} if loss is None else {"loss": loss}
+        self._fetches: dict[str, Any] = {} if run.loss_tensor is None else {"loss": run.loss_tensor}
         self._step: Any = None
         self._due: int | None = None
+        self._has_begun = False
 
     def begin(self) -> None:
         """Takes what is to be fetched, while the graph may still grow."""
@@ -118,24 +134,25 @@ class InSession(tf.compat.v1.train.SessionRunHook):
             self._fetches["summary"] = v1.summary.merge_all()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        """Begins."""
+        """Begins, once: a session that was lost is made anew."""
         del coord
         self._run.session = session
         self._run.at(int(session.run(self._step)))
-        self._hook.begin(self._run)
+        if not self._has_begun:
+            self._has_begun = True
+            self._hook.begin(self._run)
 
     def before_run(self, run_context: Any) -> Any:
         """Asks for the values that hooks may see."""
         del run_context
         self._due = self._hook.due(self._run.progress)
-        return v1.train.SessionRunArgs({**self._fetches, "step": self._step})
+        return v1.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Lets the hook act, if it is due."""
         results = dict(run_values.results)
         self._run.logged_values[id(self._hook)] = results.pop("logged", {})
         self._run.outputs.update(results)
-        # A step that is read beside the update may be the one before it.
         self._run.session = run_context.session
         self._run.at(int(run_context.session.run(self._step)))
         if self._due is None or self._run.step >= self._due:
@@ -149,7 +166,57 @@ class InSession(tf.compat.v1.train.SessionRunHook):
         self._hook.end(self._run)
 
 
-def in_session(hooks: Sequence[Any], run: SessionRun, loss: Any) -> list[Any]:
-    """Returns hooks of both kinds as SessionRunHooks."""
-    unwrapped = [hook.hook if isinstance(hook, SessionHookAdapter) else hook for hook in hooks]
-    return [InSession(hook, run, loss) if isinstance(hook, Hook) else hook for hook in unwrapped]
+@dataclasses.dataclass(frozen=True)
+class SessionHooks:
+    """Turns hooks of both kinds into SessionRunHooks of one run.
+
+    Attributes:
+      run: the run.
+      scaffold: that of the session, or None.
+    """
+
+    run: SessionRun
+    scaffold: Any = None
+
+    def of(self, hooks: Sequence[Any]) -> list[Any]:
+        """Returns the hooks in their order."""
+        unwrapped = [hook.hook if isinstance(hook, SessionHookAdapter) else hook for hook in hooks]
+        return [self._in_session(hook) if isinstance(hook, Hook) or _acts(hook) else hook for hook in unwrapped]
+
+    def _in_session(self, hook: Any) -> Any:
+        if isinstance(hook, CheckpointSaverHook):
+            return v1.train.CheckpointSaverHook(
+                hook.checkpoint_dir or self.run.model_dir,
+                scaffold=self.scaffold,
+                listeners=hook.listeners,
+                **hook.arguments,
+            )
+        if type(hook) is SummarySaverHook:
+            return v1.train.SummarySaverHook(output_dir=self.run.model_dir, scaffold=self.scaffold, **hook.arguments)
+        if type(hook) is LoggingTensorHook:
+            return v1.train.LoggingTensorHook(**{**hook.arguments, "tensors": self._tensors(hook)})
+        return InSession(hook, self.run)
+
+    def _tensors(self, hook: LoggingTensorHook) -> dict[str, Any]:
+        """Returns what a hook logs: headway's own names stand for their tensors, others are names in the graph."""
+        given = hook.arguments["tensors"]
+        named = given if isinstance(given, Mapping) else {str(getattr(item, "name", item)): item for item in given}
+        step = v1.train.get_global_step()
+        known = {"loss": self.run.loss_tensor, "step": step, "global_step": step}
+        graph = v1.get_default_graph()
+        return {
+            name: known.get(tensor, tensor) if isinstance(tensor, str) and not _is_in(graph, tensor) else tensor
+            for name, tensor in named.items()
+        }
+
+
+def _acts(hook: Any) -> bool:
+    return all(callable(getattr(hook, verb, None)) for verb in ("due", "act"))
+
+
+def _is_in(graph: Any, name: str) -> bool:
+    try:
+        graph.as_graph_element(name)
+    except (KeyError, ValueError):
+        return False
+    return True

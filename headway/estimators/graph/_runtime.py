@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from headway import _context
 from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
-from headway.estimators import _checkpoints, _evaluation, _structure
+from headway.estimators import _checkpoints, _evaluation, _prediction, _structure
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._runtime import ExportRequest, Runtime, Setup
 from headway.estimators.graph import _evaluate, _export, _predict, _train
 from headway.estimators.graph._building import fresh_graph, spec_in_graph
 from headway.estimators.graph._input import GraphInput, batch_of
+from headway.estimators.graph._kept import KeptSession, can_be_fed, is_keepable, placeholders_like
 
 
 class GraphRuntime(Runtime):
@@ -27,6 +29,8 @@ class GraphRuntime(Runtime):
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._refuses_keras = False
+        # Specs of the features -> the session for them; None where none can be kept.
+        self._kept: dict[str, KeptSession | None] = {}
 
     @contextlib.contextmanager
     def refusing(self, *, keras: bool) -> Iterator[None]:
@@ -59,9 +63,9 @@ class GraphRuntime(Runtime):
         """See `Runtime.train`."""
         setup = self._setup
         with fresh_graph(setup):
-            batch = self._batch(input_fn, ModeKeys.TRAIN)
+            batch = self._batch(input_fn, ModeKeys.TRAIN, latest)
             spec = self._spec(batch, ModeKeys.TRAIN)
-            _train.train(setup, spec, batch, hooks, listeners, steps=steps, max_steps=max_steps)
+            _train.train(setup, spec, batch, hooks, listeners, steps=steps, max_steps=max_steps, latest=latest)
 
     def evaluate(
         self,
@@ -93,16 +97,49 @@ class GraphRuntime(Runtime):
         single: bool,
     ) -> Generator[Any]:
         """See `Runtime.predict`."""
-        setup = self._setup
         path = self._path(checkpoint_path)
+        batches = self._from_kept_session(input_fn, keys, path) if path is not None and not hooks else None
+        batches = batches or self._from_new_session(input_fn, hooks, keys, path)
+        yield from _prediction.rows(batches) if single else batches
+
+    def _from_kept_session(
+        self, input_fn: Callable[..., Any], keys: Sequence[str] | None, path: str
+    ) -> Generator[Any] | None:
+        """Returns the batches of predictions, made by the session that is kept; None where none can be."""
+        with fresh_graph(self._setup) as graph:
+            batch = self._batch(input_fn, ModeKeys.PREDICT)
+        key = repr(self.seen)
+        if key not in self._kept:
+            self._kept[key] = self._new_kept_session(batch)
+        kept = self._kept[key]
+        return None if kept is None else kept.predictions(batch, graph, keys, path)
+
+    def _new_kept_session(self, batch: GraphInput) -> KeptSession | None:
+        if not can_be_fed(batch.features):
+            return None
+        with fresh_graph(self._setup) as graph:
+            features = placeholders_like(batch.features)
+            # model_fns pop features out of the dict.
+            given = dict(features) if isinstance(features, dict) else features
+            try:
+                spec = self._spec(GraphInput(given, None), ModeKeys.PREDICT)
+            except _context.NeedsFunctions:
+                raise
+            except Exception as error:
+                logger.debug("No session is kept, as model_fn cannot be called on placeholders: %s", error)
+                return None
+            return KeptSession(self._setup, graph, features, spec) if is_keepable(spec) else None
+
+    def _from_new_session(
+        self, input_fn: Callable[..., Any], hooks: Sequence[Any], keys: Sequence[str] | None, path: str | None
+    ) -> Generator[Any]:
+        setup = self._setup
         with fresh_graph(setup):
-            given = self._batch(input_fn, ModeKeys.PREDICT)
-            batch = GraphInput(given.features, None, given.hooks, given.ends)
+            batch = dataclasses.replace(self._batch(input_fn, ModeKeys.PREDICT), labels=None)
             spec = self._spec(batch, ModeKeys.PREDICT)
-            predictions = _predict.selected(spec.predictions, keys)
+            predictions = _prediction.selected(spec.predictions, keys)
             session = _predict.session_for(setup, spec, batch, hooks, path)
-        batches = _predict.batches(session, predictions)
-        yield from _predict.rows(batches) if single else batches
+        return _predict.batches(session, predictions)
 
     def export(self, request: ExportRequest) -> bytes:
         """See `Runtime.export`."""
@@ -112,8 +149,8 @@ class GraphRuntime(Runtime):
         with _context.refused():
             return spec_in_graph(self._setup, batch, mode, refuses_keras=self._refuses_keras)
 
-    def _batch(self, input_fn: Callable[..., Any], mode: str) -> GraphInput:
-        batch = batch_of(input_fn, mode, self._setup)
+    def _batch(self, input_fn: Callable[..., Any], mode: str, latest: Checkpoint | None = None) -> GraphInput:
+        batch = batch_of(input_fn, mode, self._setup, latest)
         self.seen = _structure.spec_of(batch.features)
         return batch
 
