@@ -69,9 +69,14 @@ class StepContext:
     optimizer_scope: str = "training"
 
 
+class NeedsFunctions(Exception):
+    """A graph was to be made of a model that lives in compiled functions; the message says what tells so."""
+
+
 class _Stack(threading.local):
     def __init__(self) -> None:
         self.contexts: list[StepContext] = []
+        self.refuses = 0
 
 
 _stack = _Stack()
@@ -79,7 +84,21 @@ _stack = _Stack()
 
 def current() -> StepContext | None:
     """Returns the context of the `model_fn` call that is being traced in this thread, or None."""
+    if not _stack.contexts and _stack.refuses:
+        raise NeedsFunctions("it is made of headway's own parts")
     return _stack.contexts[-1] if _stack.contexts else None
+
+
+@contextlib.contextmanager
+def refused() -> Iterator[None]:
+    """Lets model code that asks for its context raise `NeedsFunctions`: it is called in a graph that has none."""
+    contexts, _stack.contexts = _stack.contexts, []
+    _stack.refuses += 1
+    try:
+        yield
+    finally:
+        _stack.refuses -= 1
+        _stack.contexts = contexts
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -16,6 +16,10 @@ import tensorflow as tf
 from keras.src.backend.common import global_state, masking
 from keras.src.backend.common import variables as keras_variables
 from tensorflow.core.protobuf import trackable_object_graph_pb2
+from tensorflow.python import tf2
+from tensorflow.python.compat import v2_compat
+from tensorflow.python.eager import context as eager_context
+from tensorflow.python.framework import tensor_shape
 
 _T = TypeVar("_T")
 
@@ -35,6 +39,50 @@ def fresh_keras_names() -> Iterator[None]:
     finally:
         for key, value in kept.items():
             global_state.set_global_attribute(key, value)
+
+
+@contextlib.contextmanager
+def v2_behavior() -> Iterator[None]:
+    """Switches on what `tf.compat.v1.disable_v2_behavior` has switched off, eager execution first, and off at the end.
+
+    TensorFlow documents the switches as settings for a whole program, without a way to ask for some of them. Can go
+    when nobody disables eager execution.
+    """
+    v1, was_eager = tf.compat.v1, eager_context.default_execution_mode
+    # A thread takes its mode from the default when it is first asked for it.
+    eager_context.context().executing_eagerly()
+    undo: list[Callable[[], Any]] = []
+    if not tf2.enabled():
+        _set_tf2(True)
+        undo.append(lambda: _set_tf2(False))
+    if tensor_shape._TENSORSHAPE_V2_OVERRIDE is False:
+        v1.enable_v2_tensorshape()
+        undo.append(v1.disable_v2_tensorshape)
+    if not tf.Tensor._USE_EQUALITY:
+        v1.enable_tensor_equality()
+        undo.append(v1.disable_tensor_equality)
+    if not v1.resource_variables_enabled():
+        v1.enable_resource_variables()
+        undo.append(v1.disable_resource_variables)
+    if not v1.control_flow_v2_enabled():
+        v1.enable_control_flow_v2()
+        undo.append(v1.disable_control_flow_v2)
+    # Threads that are made meanwhile begin in this mode.
+    eager_context.default_execution_mode = eager_context.EAGER_MODE
+    try:
+        with eager_context.eager_mode():
+            yield
+    finally:
+        eager_context.default_execution_mode = was_eager
+        for restore in reversed(undo):
+            restore()
+
+
+def _set_tf2(enabled: bool) -> None:
+    (tf2.enable if enabled else tf2.disable)()
+    callbacks = v2_compat._DATA_V2_CALLBACKS
+    for name in callbacks.list():
+        callbacks.lookup(name)()
 
 
 def keras_scope() -> tuple[str, Any] | None:
@@ -271,3 +319,19 @@ def compile_arguments(model: Any) -> dict[str, Any]:
     Keras documents them serialised, which not all can be (`get_compile_config`). Can go when it gives the objects.
     """
     return dict(model._compile_config.config)
+
+
+def save_by_hook(hook: Any, session: Any, step: int) -> bool:
+    """Lets a `tf.compat.v1.train.CheckpointSaverHook` save now; returns whether a listener wants training to end.
+
+    The hook decides itself when it saves. Can go with it.
+    """
+    return bool(hook._save(session, step))
+
+
+def add_listeners(hook: Any, listeners: Sequence[Any]) -> None:
+    """Adds listeners to a `tf.compat.v1.train.CheckpointSaverHook` that a user has made.
+
+    It takes them when it is made only. Can go with it.
+    """
+    hook._listeners.extend(listener for listener in listeners if listener not in hook._listeners)

@@ -1,4 +1,7 @@
-"""The hooks that tf.estimator's users know, under their names and with their arguments."""
+"""The hooks that tf.estimator's users know, under their names and with their arguments.
+
+Those for which a session has a hook of its own keep what that one is made with in `arguments`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from headway.estimators._hooks import Hook, PeriodicHook, Run, as_number
 from headway.estimators._when import Progress
 
 
-class NanLossDuringTrainingError(RuntimeError):
+class NanLossDuringTrainingError(tf.compat.v1.train.NanLossDuringTrainingError):
     """The loss became NaN. The weights of this step are lost; the last checkpoint is good.
 
     Example:
@@ -24,7 +27,7 @@ class NanLossDuringTrainingError(RuntimeError):
     """
 
     def __str__(self) -> str:
-        return super().__str__() or "NaN loss during training."
+        return RuntimeError.__str__(self) or "NaN loss during training."
 
 
 class StopAtStepHook(Hook):
@@ -127,6 +130,13 @@ class LoggingTensorHook(PeriodicHook):
                 f"exactly one of every_n_iter and every_n_secs must be provided. Received: {every_n_iter} and "
                 f"{every_n_secs}."
             )
+        self.arguments: dict[str, Any] = {
+            "tensors": tensors,
+            "every_n_iter": every_n_iter,
+            "every_n_secs": every_n_secs,
+            "at_end": at_end,
+            "formatter": formatter,
+        }
         super().__init__(_when.Never() if only_at_end else _when.every(steps=every_n_iter, seconds=every_n_secs))
         named = (
             dict(tensors)
@@ -235,6 +245,7 @@ class SummarySaverHook(PeriodicHook):
         summary_op: Any = None,
     ) -> None:
         del output_dir, summary_writer, scaffold, summary_op
+        self.arguments = {"save_steps": save_steps, "save_secs": save_secs}
         super().__init__(_when.every(steps=save_steps, seconds=save_secs))
 
     def action(self, run: Run) -> None:
@@ -309,6 +320,7 @@ class CheckpointSaverHook(PeriodicHook):
                 f"{checkpoint_basename!r}."
             )
         super().__init__(_when.every(steps=save_steps, seconds=save_secs))
+        self.arguments = {"save_steps": save_steps, "save_secs": save_secs}
         self.checkpoint_dir = checkpoint_dir
         self.listeners = list(listeners or ())
 

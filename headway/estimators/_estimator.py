@@ -7,53 +7,20 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from headway._encoded import compiled_transform
 from headway._log import logger
 from headway._spec import ModeKeys
-from headway.estimators import (
-    _arguments,
-    _checkpoints,
-    _evaluation,
-    _exporting,
-    _finite,
-    _input,
-    _prediction,
-    _receivers,
-    _structure,
-    _warm_start,
-)
-from headway.estimators._batch_run import BatchRun
-from headway.estimators._checkpoint_tools import show_checkpoint
+from headway.estimators import _arguments, _checkpoints, _finite, _input, _warm_start
 from headway.estimators._checkpoints import CheckpointDirectory
-from headway.estimators._classic_hooks import (
-    CheckpointSaverHook,
-    GraphHook,
-    NanTensorHook,
-    StepCounterHook,
-    SummarySaverHook,
-)
-from headway.estimators._events import EventWriter
-from headway.estimators._hooks import Hook, adapted
-from headway.estimators._model import Model, check_model_fn, invoke
-from headway.estimators._programs import EvaluateProgram, PredictProgram, Program, TrainProgram
-from headway.estimators._progress import progress_hook
-from headway.estimators._readable import readable_errors
+from headway.estimators._hooks import adapted
+from headway.estimators._model import check_model_fn, invoke
 from headway.estimators._run_config import RunConfig
-from headway.estimators._saving import Saver
-from headway.estimators._train import TrainRun
-from headway.estimators._variable_table import VariableTable, table_of_store
-from headway.estimators._weights import Weights
-from headway.input_pipelines import Pipeline
-
-_PROGRAMS: dict[str, type[Program]] = {
-    ModeKeys.TRAIN: TrainProgram,
-    ModeKeys.EVAL: EvaluateProgram,
-    ModeKeys.PREDICT: PredictProgram,
-}
+from headway.estimators._runtime import ExportRequest, Setup
+from headway.estimators._runtimes import Runtimes
+from headway.estimators._variable_table import VariableTable
 
 
 class Estimator:
@@ -123,12 +90,17 @@ class Estimator:
             keep_max=self._config.keep_checkpoint_max,
             keep_every_n_hours=self._config.keep_checkpoint_every_n_hours or float("inf"),
         )
-        self._weights: dict[int, Weights] = {}
-        self._programs: dict[Any, Program] = {}
-        self._training: Weights | None = None
-        self._graph_written = False
-        # The specs of the features that came last, before the input transform.
-        self._seen: Any = None
+        self._runtimes = Runtimes(
+            Setup(
+                model_fn=self._model_fn,
+                params=self._params,
+                config=self._config,
+                warm_start=self._warm_start,
+                directory=self._directory,
+                transform=self._input_transform,
+                checked_transform=self._checked_transform,
+            )
+        )
         _arguments.prepare_devices(self._config)
 
     @property
@@ -198,17 +170,7 @@ class Estimator:
 
         Before the first training, which makes them, it needs the `input_fn` of `train`, or raises a ValueError.
         """
-        strategy = self._config.train_distribute or tf.distribute.get_strategy()
-        weights = self._weights_for(strategy)
-        if not weights.model.complete and input_fn is not None:
-            self._seed()
-            pipeline = self._rows(input_fn, ModeKeys.TRAIN, strategy)
-            self._prepared(ModeKeys.TRAIN, weights, pipeline, iter(pipeline.elements()), pipeline.tables())
-        if weights.model.complete or input_fn is not None:
-            return table_of_store(weights.model.store, self.model_dir)
-        if self.latest_checkpoint() is None:
-            raise ValueError("The model has no variables before it is trained. Pass the input_fn: summary(input_fn).")
-        return show_checkpoint(self.model_dir)
+        return self._runtimes.summary(input_fn)
 
     def train(
         self,
@@ -252,16 +214,7 @@ class Estimator:
             )
             return self
         self._check_writable()
-        self._seed()
-        strategy = self._config.train_distribute or tf.distribute.get_strategy()
-        weights = self._weights_for(strategy)
-        source = _input.start(
-            self._rows(input_fn, ModeKeys.TRAIN, strategy), latest, self._config.resume_input, self._worker()
-        )
-        program = self._prepared(ModeKeys.TRAIN, weights, source.pipeline, source.iterator, source.tables)
-        weights.complete(latest, self._warm_start)
-        assert isinstance(program, TrainProgram)
-        self._run(program, source, weights, user_hooks, listeners, steps, max_steps)
+        self._runtimes.train(input_fn, user_hooks, listeners, steps=steps, max_steps=max_steps, latest=latest)
         return self
 
     fit = train
@@ -294,20 +247,7 @@ class Estimator:
             raise ValueError(f"Must specify steps > 0, given: {steps}")
         _input.check_input_fn(input_fn)
         eval_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
-        strategy = self._config.eval_distribute or self._config.train_distribute or tf.distribute.get_strategy()
-        weights = self._weights_for(strategy)
-        pipeline = self._rows(input_fn, ModeKeys.EVAL, strategy)
-        iterator, tables = iter(pipeline.elements()), pipeline.tables()
-        program = self._prepared(ModeKeys.EVAL, weights, pipeline, iterator, tables)
-        assert isinstance(program, EvaluateProgram)
-        eval_hooks += [adapted(hook) for hook in (program.spec.evaluation_hooks if program.spec is not None else ())]
-        with weights.of(checkpoint_path, self._warm_start, live=self._training is weights) as path:
-            result = _evaluation.evaluate(
-                program, iterator, tables, steps=steps, hooks=eval_hooks, model_dir=self.model_dir
-            )
-        if self._config.is_chief or self._config.task_type == "evaluator":
-            _evaluation.report(result, self.eval_dir(name), path)
-        return result
+        return self._runtimes.evaluate(input_fn, eval_hooks, steps=steps, checkpoint_path=checkpoint_path, name=name)
 
     def predict(
         self,
@@ -338,7 +278,9 @@ class Estimator:
         _input.check_input_fn(input_fn)
         keys = [predict_keys] if isinstance(predict_keys, str) else None if predict_keys is None else list(predict_keys)
         predict_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
-        return self._predictions(input_fn, keys, predict_hooks, checkpoint_path, yield_single_examples)
+        return self._runtimes.predict(
+            input_fn, predict_hooks, keys=keys, checkpoint_path=checkpoint_path, single=yield_single_examples
+        )
 
     def export_saved_model(
         self,
@@ -378,10 +320,12 @@ class Estimator:
                 f"An input_receiver_fn must be defined to export mode {experimental_mode!r}: see "
                 "`build_supervised_input_receiver_fn_from_input_fn`."
             )
-        receiver_fn = serving_input_receiver_fn or self._inferred_receiver_fn(example)
-        source, receivers = self._export_source(checkpoint_path), {experimental_mode: receiver_fn}
-        return _exporting.export(
-            source, export_dir_base, receivers, assets_extra=assets_extra, as_text=as_text, inferred=inferred
+        checkpoint = _checkpoints.at(self._runtimes.setup.exported_path(checkpoint_path))
+        receiver_fn = serving_input_receiver_fn or self._runtimes.receiver_fn_like(example)
+        return self._runtimes.export(
+            ExportRequest(
+                export_dir_base, {experimental_mode: receiver_fn}, assets_extra, as_text, checkpoint, inferred=inferred
+            )
         )
 
     def experimental_export_all_saved_models(
@@ -407,158 +351,10 @@ class Estimator:
         Raises:
           ValueError: if the map has no mode or an unknown one; and as `export_saved_model`.
         """
-        source = self._export_source(checkpoint_path)
-        return _exporting.export(
-            source, export_dir_base, input_receiver_fn_map, assets_extra=assets_extra, as_text=as_text
+        checkpoint = _checkpoints.at(self._runtimes.setup.exported_path(checkpoint_path))
+        return self._runtimes.export(
+            ExportRequest(export_dir_base, input_receiver_fn_map, assets_extra, as_text, checkpoint)
         )
-
-    def _inferred_receiver_fn(self, example: Any) -> Callable[[], Any]:
-        if example is None:
-            # Columns that read one feature in two ways have no common parse spec; what was seen needs none.
-            example = self._seen
-        if example is None:
-            example = _receivers.example_of_parse_spec(getattr(self.input_transform, "parse_example_spec", None))
-        if example is None:
-            raise ValueError(
-                "What clients send is not known: this estimator has seen no input yet. Give "
-                "`export_saved_model(directory, example=...)` a pipeline or a batch of features, or a "
-                "serving_input_receiver_fn."
-            )
-        if callable(example):
-            strategy = tf.distribute.get_strategy()
-            example = _input.call_input_fn(example, ModeKeys.PREDICT, self._params, self._config, strategy)
-        return _receivers.receiver_fn_like(example)
-
-    def _export_source(self, checkpoint_path: str | None) -> _exporting.Source:
-        path = checkpoint_path or self.latest_checkpoint()
-        if path is None and self._warm_start is not None:
-            path = os.fspath(self._warm_start.ckpt_to_initialize_from)
-            path = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path
-        if path is None:
-            raise ValueError(f"Couldn't find trained model at {self.model_dir}. Train it, or give `checkpoint_path`.")
-        default, trained = tf.distribute.get_strategy(), self._config.train_distribute
-
-        def model_of(mode: str) -> Model:
-            # Training and evaluation run in replicas, of which an exported graph has one.
-            return self._weights_for(trained if trained and mode == ModeKeys.PREDICT else default).model
-
-        return _exporting.Source(model_of, self.input_transform, _checkpoints.at(path))
-
-    def _predictions(
-        self,
-        input_fn: Callable[..., Any],
-        keys: list[str] | None,
-        hooks: list[Hook],
-        checkpoint_path: str | None,
-        single: bool,
-    ) -> Iterator[Any]:
-        strategy = self._config.train_distribute or tf.distribute.get_strategy()
-        weights = self._weights_for(strategy)
-        pipeline = self._rows(input_fn, ModeKeys.PREDICT, strategy)
-        iterator, tables = iter(pipeline.elements()), pipeline.tables()
-        program = self._prepared(ModeKeys.PREDICT, weights, pipeline, iterator, tables)
-        assert isinstance(program, PredictProgram)
-        spec_hooks = program.spec.prediction_hooks if program.spec is not None else ()
-        hooks = [*hooks, *(adapted(hook) for hook in spec_hooks)]
-        with weights.of(checkpoint_path, self._warm_start, live=self._training is weights):
-            run = BatchRun(self.model_dir)
-            ahead = pipeline.position_kind == "index"
-            batches = _prediction.batches(program, iterator, tables, run, keys=keys, hooks=hooks, may_read_ahead=ahead)
-            yield from _prediction.rows(batches) if single else batches
-
-    def _rows(self, input_fn: Callable[..., Any], mode: str, strategy: tf.distribute.Strategy) -> Pipeline:
-        with readable_errors():
-            pipeline = _input.call_input_fn(input_fn, mode, self._params, self._config, strategy)
-            self._seen = _structure.split_batch(pipeline.element_spec)[0]
-            transform = self._input_transform if mode == ModeKeys.PREDICT else self._checked_transform
-            return pipeline if transform is None else pipeline.map_batches(transform)
-
-    def _prepared(self, mode: str, weights: Weights, pipeline: Pipeline, iterator: Any, tables: Any) -> Program:
-        key = (mode, id(weights), pipeline.fetch_key)
-        if key not in self._programs:
-            self._programs[key] = _PROGRAMS[mode](weights.model, pipeline.fetch)
-        self._programs[key].prepare(iterator, tables)
-        return self._programs[key]
-
-    def _weights_for(self, strategy: tf.distribute.Strategy) -> Weights:
-        key = 0 if _structure.is_default(strategy) else id(strategy)
-        if key not in self._weights:
-            self._weights[key] = Weights(Model(self._model_fn, self._params, self._config, strategy), self._directory)
-        return self._weights[key]
-
-    def _run(
-        self,
-        program: TrainProgram,
-        source: _input.TrainingInput,
-        weights: Weights,
-        user_hooks: list[Hook],
-        listeners: list[Any],
-        steps: int | None,
-        max_steps: int | None,
-    ) -> None:
-        first_step = int(weights.model.store.global_step.numpy())
-        last_step = first_step + steps if steps is not None else max_steps
-        hooks, spec_hooks, listeners = self._all_hooks(program, user_hooks, listeners, last_step)
-        saver = Saver(
-            weights.model.store,
-            self._directory,
-            is_chief=self._config.is_chief,
-            listeners=listeners,
-            asynchronous=self._config.async_checkpoints,
-            unchanged=weights.unchanged(),
-        )
-        events = EventWriter(self.model_dir) if self._config.is_chief else None
-        run = TrainRun(
-            program, source, saver, events=events, first_step=first_step, steps_per_loop=self._config.steps_per_loop
-        )
-        saver.begin()
-        self._training = weights
-        # If an error ends the run, the values in memory are those of no checkpoint, NaN perhaps.
-        weights.forget()
-        try:
-            run.loop(hooks, spec_hooks, last_step)
-            saver.end(run.step)
-            weights.trained(saver.last, run.step)
-        finally:
-            self._training = None
-            saver.close()
-            if events is not None:
-                events.close()
-        _report_end(run, source)
-
-    def _all_hooks(
-        self, program: TrainProgram, user_hooks: list[Hook], listeners: list[Any], last_step: int | None
-    ) -> tuple[list[Hook], list[Hook], list[Any]]:
-        config, spec = self._config, program.spec
-        made = (*spec.training_hooks, *spec.training_chief_hooks) if spec is not None else ()
-        spec_hooks = [adapted(hook) for hook in made]
-        chief_only = spec_hooks[len(spec.training_hooks) :] if spec is not None else []
-        hooks = list(user_hooks)
-        hooks += [] if any(isinstance(hook, NanTensorHook) for hook in hooks) else [NanTensorHook()]
-        progress = progress_hook(config.progress, config.log_step_count_steps, last_step) if config.is_chief else None
-        hooks += [progress] if progress is not None else []
-        hooks += [hook for hook in spec_hooks if config.is_chief or hook not in chief_only]
-        savers = [hook for hook in hooks if isinstance(hook, CheckpointSaverHook)]
-        saves = config.save_checkpoints_steps is not None or config.save_checkpoints_secs is not None
-        if not savers and saves:
-            savers = [
-                CheckpointSaverHook(save_secs=config.save_checkpoints_secs, save_steps=config.save_checkpoints_steps)
-            ]
-            hooks += savers
-        if listeners and not savers:
-            raise ValueError(
-                "There should be a CheckpointSaverHook to use saving_listeners. Please set one of the "
-                "RunConfig.save_checkpoints_steps or RunConfig.save_checkpoints_secs."
-            )
-        if config.log_step_count_steps:
-            hooks.append(StepCounterHook(config.log_step_count_steps))
-        if config.checkpoint_save_graph_def and program.graph is not None and not self._graph_written:
-            hooks.append(GraphHook(program.graph))
-            self._graph_written = True
-        if config.save_summary_steps:
-            hooks.append(SummarySaverHook(config.save_summary_steps))
-        hooks.sort(key=lambda hook: getattr(hook, "acts_last", False))
-        return hooks, spec_hooks, [*listeners, *(listener for saver in savers for listener in saver.listeners)]
 
     def _trained_path(self) -> str:
         path = self.latest_checkpoint()
@@ -568,14 +364,7 @@ class Estimator:
 
     def eval_dir(self, name: str | None = None) -> str:
         """Returns the directory to which `evaluate` with this `name` writes its results."""
-        return os.path.join(self.model_dir, f"eval_{name}" if name else "eval")
-
-    def _worker(self) -> str:
-        return "" if self._config.is_chief else f".{self._config.task_type}-{self._config.task_id}"
-
-    def _seed(self) -> None:
-        if self._config.tf_random_seed is not None:
-            keras.utils.set_random_seed(self._config.tf_random_seed)
+        return self._runtimes.setup.eval_dir(name)
 
     def _check_writable(self) -> None:
         try:
@@ -588,13 +377,3 @@ class Estimator:
             ) from error
         if self._config.is_chief:
             self._directory.clean()
-
-
-def _report_end(run: TrainRun, source: _input.TrainingInput) -> None:
-    if run.step == run.progress.first_step and source.consumed == 0:
-        raise ValueError(
-            "The input of training is empty: input_fn gave no batch, so no step was made. Check the files or arrays it "
-            "reads, filters, and `drop_remainder` with fewer rows than a batch."
-        )
-    why = f" ({run.stop_reason})" if run.stop_reason else " (the input has ended)" if run.exhausted else ""
-    logger.info("Training ended at step %d%s. Loss for final step: %.6g.", run.step, why, run.loss)

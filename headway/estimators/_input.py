@@ -42,10 +42,7 @@ def call_input_fn(
     input_fn: Callable[..., Any], mode: str, params: Any, config: RunConfig, strategy: tf.distribute.Strategy
 ) -> Pipeline:
     """Calls `input_fn` with the arguments that it takes by name, and returns its rows as a pipeline."""
-    names = argument_names(input_fn)
-    given = {"mode": mode, "params": params, "config": config, "input_context": _input_context(config, strategy)}
-    with tf.device("/cpu:0"):
-        source = input_fn(**{name: given[name] for name in _INPUT_FN_ARGUMENTS if name in names})
+    source = result_of(input_fn, mode, params, config, strategy)
     if isinstance(source, Pipeline):
         return source
     if isinstance(source, tf.data.Dataset):
@@ -58,6 +55,16 @@ def call_input_fn(
         )
     _structure.split_batch(source)
     return from_tensors(source)
+
+
+def result_of(
+    input_fn: Callable[..., Any], mode: str, params: Any, config: RunConfig, strategy: tf.distribute.Strategy
+) -> Any:
+    """Returns what `input_fn` returns, called with the arguments that it takes by name."""
+    names = argument_names(input_fn)
+    given = {"mode": mode, "params": params, "config": config, "input_context": _input_context(config, strategy)}
+    with tf.device("/cpu:0"):
+        return input_fn(**{name: given[name] for name in _INPUT_FN_ARGUMENTS if name in names})
 
 
 def _without_overhead(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -138,6 +145,34 @@ class TrainingInput:
         return None
 
 
+def place_to_go_on(
+    pipeline: Pipeline, saved: Checkpoint | None, resume_input: str
+) -> tuple[Pipeline, dict[str, Any] | None]:
+    """Returns the pipeline in the order of the run before, and its position there; None for a fresh pass.
+
+    Args:
+      pipeline: the rows.
+      saved: where training goes on from, or None; its path is that of the position.
+      resume_input: the `RunConfig` field.
+    """
+    position = None if saved is None or resume_input == "never" else _checkpoints.load_position(saved)
+    if saved is None or position is None or (resume_input == "auto" and position["status"] == "ended"):
+        if saved is not None:
+            logger.info("The input starts a fresh pass: %s.", _why_fresh(position, resume_input))
+        return pipeline, None
+    if position["seed"] is not None:
+        pipeline = pipeline.with_seed(position["seed"])
+    if position["fingerprint"] != pipeline.fingerprint:
+        logger.warning(
+            "The input starts a fresh pass: its rows, batch size or order differ from those of the interrupted run."
+        )
+        return pipeline, None
+    logger.info(
+        "The input goes on after %d batches, where the run before was %s.", position["elements"], _how_ended(position)
+    )
+    return pipeline, position
+
+
 def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, worker: str = "") -> TrainingInput:
     """Returns the training input from where it is to start: a fresh pass, or the place where an interrupted run was.
 
@@ -148,21 +183,9 @@ def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, 
       worker: see `TrainingInput`.
     """
     saved = None if checkpoint is None else dataclasses.replace(checkpoint, path=checkpoint.path + worker)
-    position = None if saved is None or resume_input == "never" else _checkpoints.load_position(saved)
-    if saved is None or position is None or (resume_input == "auto" and position["status"] == "ended"):
-        if saved is not None:
-            logger.info("The input starts a fresh pass: %s.", _why_fresh(position, resume_input))
+    pipeline, position = place_to_go_on(pipeline, saved, resume_input)
+    if saved is None or position is None:
         return _at(pipeline, 0, worker)
-    if position["seed"] is not None:
-        pipeline = pipeline.with_seed(position["seed"])
-    if position["fingerprint"] != pipeline.fingerprint:
-        logger.warning(
-            "The input starts a fresh pass: its rows, batch size or order differ from those of the interrupted run."
-        )
-        return _at(pipeline, 0, worker)
-    logger.info(
-        "The input goes on after %d batches, where the run before was %s.", position["elements"], _how_ended(position)
-    )
     if not position["iterator"]:
         return _at(pipeline, position["elements"], worker)
     resumed = _at(pipeline, 0, worker)

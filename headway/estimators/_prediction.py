@@ -28,7 +28,7 @@ def batches(
     many = program.many(iterator, tables) if may_read_ahead and not hooks else None
     if many is not None:
         with readable_errors():
-            yield from many.batches(iterator, tables, lambda predictions: _selected(predictions, keys))
+            yield from many.batches(iterator, tables, lambda predictions: selected(predictions, keys))
         return
     for hook in hooks:
         hook.begin(run)
@@ -39,7 +39,7 @@ def batches(
             predictions = next(stream, None)
         if predictions is None:
             break
-        yield tf.nest.map_structure(_numpy, _selected(predictions, keys))
+        yield tf.nest.map_structure(_numpy, selected(predictions, keys))
         run.advance(1)
         act_on(hooks, due, run)
         if not run.going:
@@ -68,7 +68,8 @@ def rows(batches: Iterator[Any]) -> Iterator[Any]:
             yield dict(zip(names, values, strict=True))
 
 
-def _selected(predictions: Any, keys: Sequence[str] | None) -> Any:
+def selected(predictions: Any, keys: Sequence[str] | None) -> Any:
+    """Returns those of the predictions that `keys` names; None for all."""
     if keys is None:
         return predictions
     if not isinstance(predictions, dict):

@@ -47,6 +47,8 @@ _WITHOUT_EFFECT: Final = {
         "`tf.distribute.experimental.CommunicationOptions(timeout_seconds=...)`"
     ),
 }
+# Of these, what the graph runtime heeds.
+_FOR_GRAPHS: Final = ("session_config", "device_fn", "session_creation_timeout_secs")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -63,18 +65,18 @@ class RunConfig:
       save_summary_steps: steps between summaries; 0 or None for no summaries.
       save_checkpoints_steps: steps between checkpoints. Excludes `save_checkpoints_secs`.
       save_checkpoints_secs: seconds between checkpoints; 600 if neither is given. Both None: no checkpoints at all.
-      session_config: a `tf.compat.v1.ConfigProto`; has no effect.
+      session_config: a `tf.compat.v1.ConfigProto` for the graph runtime; else it has no effect.
       keep_checkpoint_max: number of newest checkpoints to keep; 0 or None for all.
       keep_checkpoint_every_n_hours: hours between checkpoints that are kept for good.
       log_step_count_steps: steps between lines of the log (loss, step, steps per second); None for no lines.
       train_distribute: a `tf.distribute` strategy for training, or None.
-      device_fn: a function of one argument `op`; has no effect.
+      device_fn: a function of one argument `op`, for the graph runtime; else it has no effect.
       protocol: None, 'grpc' or 'grpc+verbs'; has no effect.
       eval_distribute: a `tf.distribute` strategy for evaluation, or None.
       experimental_distribute: an object with the attributes `train_distribute` and `eval_distribute`, which become
         those of this object.
       experimental_max_worker_delay_secs: integer or None; has no effect.
-      session_creation_timeout_secs: seconds; has no effect.
+      session_creation_timeout_secs: seconds that the graph runtime waits for a session; else it has no effect.
       checkpoint_save_graph_def: whether the graph is written to `graph.pbtxt`.
       steps_per_loop: largest number of steps between two looks at the clock and the hooks, or 'auto'.
       run_eagerly: whether the model_fn runs step by step in Python, for a debugger. Excludes `jit_compile`.
@@ -93,6 +95,8 @@ class RunConfig:
       threads_per_op: largest number of threads that one operation of a training step uses on the CPU; 'auto': 1 in
         models whose layers are small, where dividing work costs more than it saves; None for TensorFlow's choice.
       check_input: whether NaN or infinite input values raise an error before they reach the weights.
+      runtime: 'function' to compile the model_fn into functions; 'graph' to run it in a graph and a session, as
+        tf.estimator did; 'auto': the first, unless the program needs the second.
 
     Raises:
       ValueError: a value is out of range, two exclude each other, or `TF_CONFIG` is wrong.
@@ -142,6 +146,7 @@ class RunConfig:
     training_metrics: bool = False
     threads_per_op: int | str | None = "auto"
     check_input: bool = True
+    runtime: str = "auto"
     _role: _tf_config.ClusterRole = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
@@ -189,12 +194,16 @@ class RunConfig:
         for name, value in fields.items():
             checked = value if value is None and name in _MAY_BE_NONE else _CHECKS[name](name, value)
             object.__setattr__(self, name, checked)
-            if name in _WITHOUT_EFFECT and checked != _DEFAULTS[name]:
+            if name in _WITHOUT_EFFECT and checked != _DEFAULTS[name] and not self._has_effect(name):
                 message = f"`{name}` has no effect in headway: {_WITHOUT_EFFECT[name]}. Received: {_shown(checked)}."
                 warnings.warn(message, stacklevel=stacklevel)
         if fields.get("experimental_distribute") is not None:
             self._take_strategies(fields["experimental_distribute"])
         _check_together(self)
+
+    def _has_effect(self, name: str) -> bool:
+        """Tells whether a setting for sessions is one for the graph runtime, which this run will use."""
+        return name in _FOR_GRAPHS and (self.runtime == "graph" or not tf.executing_eagerly())
 
     def _take_strategies(self, distribute: Any) -> None:
         """Takes over the strategies of an `experimental_distribute` object."""
@@ -489,6 +498,7 @@ _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "training_metrics": _boolean,
     "threads_per_op": _auto_or_count,
     "check_input": _boolean,
+    "runtime": _one_of("auto", "function", "graph"),
 }
 
 _REPLACEABLE: Final = tuple(_CHECKS)

@@ -68,7 +68,9 @@ def _has_strings(part: Any) -> bool:
 
 def is_default(strategy: tf.distribute.Strategy) -> bool:
     """Tells whether `strategy` is the one that TensorFlow uses when none was asked for."""
-    return type(strategy) is tf.distribute.Strategy or type(strategy).__name__ == "_DefaultDistributionStrategy"
+    return type(strategy) is tf.distribute.Strategy or type(strategy).__name__.startswith(
+        "_DefaultDistributionStrategy"
+    )
 
 
 def local_replicas(strategy: tf.distribute.Strategy) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway._log import logger
-from headway.estimators._variables import VariableStore
+from headway.estimators._variables import Entry, VariableStore
 from headway.estimators._vocab_info import VocabInfo
 from headway.estimators._warm_start_sources import Source, open_source
 
@@ -98,20 +98,37 @@ def warm_start_variables(store: VariableStore, settings: WarmStartSettings, *, c
     Args:
       store: the variables.
       settings: which of them.
+      complete: see `warm_start_values`.
+
+    Raises:
+      ValueError: as `warm_start_values`; nothing is changed then.
+    """
+    for name, value in warm_start_values(store.entries, settings, complete=complete).items():
+        variable = store.entries[name].variable
+        variable.assign(tf.cast(value, variable.dtype))
+
+
+def warm_start_values(
+    entries: Mapping[str, Entry], settings: WarmStartSettings, *, complete: bool = True
+) -> dict[str, Any]:
+    """Returns the values that variables have in the other model, and logs which.
+
+    Args:
+      entries: full name -> variable.
+      settings: which of them.
       complete: whether training has made all variables; only then a name that is used nowhere is an error.
 
     Raises:
-      ValueError: if there is no checkpoint, nothing matches, a name is used nowhere, or shapes differ; nothing is
-        changed then.
+      ValueError: if there is no checkpoint, nothing matches, a name is used nowhere, or shapes differ.
     """
     source = open_source(os.fspath(settings.ckpt_to_initialize_from))
-    names = _chosen(store, settings, complete=complete)
-    report, values = _Report(), {}
+    names = _chosen(entries, settings, complete=complete)
+    report, values = _Report(), dict[str, Any]()
     renamed, vocabularies = settings.var_name_to_prev_var_name or {}, settings.var_name_to_vocab_info or {}
     previous = {name: renamed.get(name, name) for name in names}
     _check_present(previous, source)
     for name, old in previous.items():
-        wanted = tuple(store.entries[name].variable.shape)
+        wanted = tuple(entries[name].variable.shape)
         report.used.add(old)
         label = name if old == name else f"{name} (there: {old})"
         if name in vocabularies:
@@ -126,16 +143,14 @@ def warm_start_variables(store: VariableStore, settings: WarmStartSettings, *, c
         else:
             values[name] = source.value(old)
             report.taken.append(label)
-    for name, value in values.items():
-        variable = store.entries[name].variable
-        variable.assign(tf.cast(value, variable.dtype))
-    _log(report, store, source)
+    _log(report, entries, source)
+    return values
 
 
-def _chosen(store: VariableStore, settings: WarmStartSettings, *, complete: bool) -> list[str]:
+def _chosen(entries: Mapping[str, Entry], settings: WarmStartSettings, *, complete: bool) -> list[str]:
     names = [
         name
-        for name, entry in store.entries.items()
+        for name, entry in entries.items()
         if not settings.only_trainable or (entry.role == "model" and entry.variable.trainable)
     ]
     chosen = [name for name in names if any(re.match(expression, name) for expression in settings.expressions)]
@@ -170,12 +185,12 @@ def _check_present(previous: Mapping[str, str], source: Source) -> None:
     )
 
 
-def _log(report: _Report, store: VariableStore, source: Source) -> None:
+def _log(report: _Report, entries: Mapping[str, Entry], source: Source) -> None:
     done = {label.split(" (there: ")[0].split(": ")[0] for label in (*report.taken, *report.fitted)}
     lists = {
         "taken as they are": report.taken,
         "fitted to the new vocabulary (entries that the old one has)": report.fitted,
-        "left at their initial values": [name for name in store.entries if name not in done],
+        "left at their initial values": [name for name in entries if name not in done],
         "in the checkpoint and not used": sorted(set(source.names) - report.used),
     }
     parts = [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]

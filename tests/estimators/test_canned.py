@@ -118,7 +118,7 @@ def test_a_new_object_predicts_the_same_and_nothing_is_traced_twice(name: str, t
         return list(estimator.predict(once))
 
     all_verbs()
-    (kept,) = estimator._weights.values()
+    (kept,) = estimator._runtimes.function.weights.values()
     traces = dict(kept.model.traces)
     predictions = all_verbs()
     assert dict(kept.model.traces) == traces

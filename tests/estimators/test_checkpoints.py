@@ -394,7 +394,7 @@ def run(
     model = small.estimator(seen_model_fn, folder, save_checkpoints_steps=4, save_summary_steps=0, **config)
 
     def note(run: Any) -> None:
-        (weights,) = model._weights.values()
+        (weights,) = model._runtimes.function.weights.values()
         seen.append(float(weights.model.store.entries["last"].variable.numpy()))
         if run.step == fail_at:
             raise Crash

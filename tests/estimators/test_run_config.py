@@ -153,6 +153,7 @@ NEW_FIELDS = {
     "training_metrics": False,
     "threads_per_op": "auto",
     "check_input": True,
+    "runtime": "auto",
 }
 
 
@@ -191,6 +192,8 @@ def test_new_fields_are_given_by_name() -> None:
         ("threads_per_op", 2, 2),
         ("threads_per_op", None, None),
         ("check_input", False, False),
+        ("runtime", "graph", "graph"),
+        ("runtime", "function", "function"),
     ],
 )
 def test_accepts(field: str, value: Any, kept: Any) -> None:
@@ -290,6 +293,11 @@ def test_accepts(field: str, value: Any, kept: Any) -> None:
         ),
         ({"training_metrics": 0}, TypeError, "`training_metrics` must be True or False. Received: 0."),
         ({"threads_per_op": 0}, ValueError, "threads_per_op should be >= 1: an integer. Received: 0."),
+        (
+            {"runtime": "session"},
+            ValueError,
+            "`runtime` must be one of 'auto', 'function', 'graph'. Received: 'session'.",
+        ),
         ({"check_input": "no"}, TypeError, "`check_input` must be True or False. Received: 'no'."),
         ({"run_eagerly": True, "jit_compile": True}, ValueError, "`run_eagerly` and `jit_compile` cannot be both True"),
     ],

@@ -71,7 +71,7 @@ def test_the_modes_share_weights(trained: Estimator, small: Any) -> None:
 def test_a_second_call_traces_nothing(trained: Estimator, small: Any, caplog: pytest.LogCaptureFixture) -> None:
     trained.evaluate(small.input_fn(repeat=1))
     predicted(trained, small)
-    (kept,) = trained._weights.values()
+    (kept,) = trained._runtimes.function.weights.values()
     before = dict(kept.model.traces)
     assert before == {"train": before["train"], "eval": 1, "infer": 1}
     caplog.clear()

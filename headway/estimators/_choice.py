@@ -1,0 +1,142 @@
+"""What tells that a program needs a session, or that it cannot do with one; before anything is trained."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from headway._spec import EstimatorSpec
+from headway.estimators._hooks import SessionHookAdapter
+from headway.estimators._run_config import RunConfig
+
+_BASE = tf.compat.v1.train.SessionRunHook
+# What the methods of a hook mention when they use a graph or a session.
+_OF_SESSIONS = {
+    "SessionRunArgs",
+    "session",
+    "get_default_graph",
+    "get_default_session",
+    "get_global_step",
+    "get_or_create_global_step",
+    "get_collection",
+    "get_tensor_by_name",
+    "get_operation_by_name",
+    "merge_all",
+    "placeholder",
+}
+# Fields of RunConfig that change what is computed, or how, and that a session knows nothing of: name -> neutral value.
+_FUNCTION_ONLY = {
+    "gradient_clipping": None,
+    "gradient_accumulation": 1,
+    "jit_compile": False,
+    "run_eagerly": False,
+    "training_metrics": False,
+    "async_checkpoints": False,
+}
+
+
+def hook_that_needs_session(hooks: Sequence[Any]) -> str | None:
+    """Returns the class name of the first hook that uses a session or a graph; None if there is none.
+
+    Args:
+      hooks: hooks of both kinds, wrapped by `adapted` or not.
+    """
+    for hook in hooks:
+        inner = hook.hook if isinstance(hook, SessionHookAdapter) else hook
+        if _needs_session(inner):
+            return type(inner).__name__
+    return None
+
+
+def check_hooks(hooks: Sequence[Any], why: str) -> None:
+    """Raises an error if one of the hooks would do nothing, or fail, without a session.
+
+    Raises:
+      ValueError: if there is such a hook; `why` says why there is no session.
+    """
+    for hook in hooks:
+        inner = hook.hook if isinstance(hook, SessionHookAdapter) else hook
+        if _is_for_sessions(inner):
+            raise ValueError(
+                f"The hook {inner} asks for tensors of a session, and there is no session: {why}. Use a headway hook: "
+                "its `run.values` has the loss, and `step_tensors` names tensors of the model_fn (see "
+                "LoggingTensorHook)."
+            )
+
+
+def _is_for_sessions(hook: Any) -> bool:
+    if all(callable(getattr(hook, verb, None)) for verb in ("due", "act")):
+        return False
+    if type(hook).__module__.startswith("tensorflow."):
+        return True
+    return getattr(type(hook), "after_create_session", None) is not _BASE.after_create_session
+
+
+def _needs_session(hook: Any) -> bool:
+    methods = ("begin", "after_create_session", "before_run", "after_run", "end")
+    if all(callable(getattr(hook, verb, None)) for verb in ("due", "act")):
+        return False
+    if _is_for_sessions(hook):
+        return True
+    names = {name for verb in methods for code in _codes(getattr(type(hook), verb, None)) for name in code.co_names}
+    ends = {name for code in _codes(getattr(type(hook), "end", None)) for name in code.co_names}
+    return bool(names & _OF_SESSIONS) or "run" in ends
+
+
+def _codes(function: Any) -> Iterator[types.CodeType]:
+    code = getattr(function, "__code__", None)
+    todo = [] if code is None else [code]
+    while todo:
+        code = todo.pop()
+        yield code
+        todo.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+
+
+def why_spec_needs_session(spec: EstimatorSpec | None) -> str | None:
+    """Returns what in a spec only a session can serve, as the end of a sentence; None if there is nothing."""
+    if spec is None:
+        return None
+    if spec.scaffold is not None:
+        return "model_fn returned a Scaffold"
+    hooks = {"train": (*spec.training_hooks, *spec.training_chief_hooks), "eval": spec.evaluation_hooks}
+    name = hook_that_needs_session(hooks.get(spec.mode, spec.prediction_hooks))
+    return None if name is None else f"model_fn returned the hook {name}, which works in a session"
+
+
+def unfed_placeholders(graph: Any) -> list[str]:
+    """Returns the names of the placeholders in a function's graph that are none of its inputs."""
+    fed = {id(tensor.op) for tensor in getattr(graph, "inputs", ())}
+    operations = () if graph is None else graph.get_operations()
+    return [op.name for op in operations if op.type == "Placeholder" and id(op) not in fed]
+
+
+def is_headways(model_fn: Any, transform: Any) -> bool:
+    """Tells whether a model_fn is headway's own, as that of each ready-made estimator: it lives in functions."""
+    while isinstance(model_fn, functools.partial):
+        model_fn = model_fn.func
+    module = str(getattr(model_fn, "__module__", ""))
+    wraps = module == "headway.estimators._add_metrics"
+    return transform is not None or (module.startswith("headway.") and not wraps)
+
+
+def function_only_setting(config: RunConfig) -> str | None:
+    """Returns the first setting that is for compiled functions only, as 'name=value'; None if there is none."""
+    changed = (name for name, neutral in _FUNCTION_ONLY.items() if getattr(config, name) != neutral)
+    name = next(changed, None)
+    return None if name is None else f"{name}={getattr(config, name)!r}"
+
+
+def raised_by_headway(error: BaseException) -> bool:
+    """Tells whether the innermost frame of an error is headway's own: then it says what to do already."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return False
+    home = Path(__file__).resolve().parents[1]
+    return home in Path(traceback.tb_frame.f_code.co_filename).parents

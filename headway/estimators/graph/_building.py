@@ -1,0 +1,55 @@
+"""The graph of one verb: a fresh one each time, as tf.estimator made it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from headway import _tensorflow
+from headway._context import NeedsFunctions
+from headway._spec import EstimatorSpec
+from headway.estimators._model import dtype_policy, invoke
+from headway.estimators._runtime import Setup
+from headway.estimators.graph._input import GraphInput
+
+v1 = tf.compat.v1
+
+
+@contextlib.contextmanager
+def fresh_graph(setup: Setup) -> Iterator[Any]:
+    """Makes a graph with the seed, the devices and the global step of a run the default one."""
+    config, graph = setup.config, tf.Graph()
+    with graph.as_default(), graph.device(config.device_fn):
+        v1.set_random_seed(config.tf_random_seed)
+        v1.train.create_global_step(graph)
+        yield graph
+
+
+def spec_in_graph(setup: Setup, batch: GraphInput, mode: str, *, refuses_keras: bool = False) -> EstimatorSpec:
+    """Calls the model_fn in the current graph.
+
+    Raises:
+      NeedsFunctions: if Keras 3 makes a variable, and `refuses_keras`.
+    """
+
+    def creator(next_creator: Callable[..., Any], **kwargs: Any) -> Any:
+        if refuses_keras and _tensorflow.keras_scope() is not None:
+            raise NeedsFunctions("it is made of Keras 3 layers")
+        return next_creator(**kwargs)
+
+    with tf.variable_creator_scope(creator), _tensorflow.fresh_keras_names(), dtype_policy(setup.config.dtype_policy):
+        return invoke(setup.model_fn, setup.params, setup.config, batch.features, batch.labels, mode)
+
+
+def session_config(setup: Setup) -> Any:
+    """Returns the `ConfigProto` of the run: the user's, or tf.estimator's own."""
+    config = setup.config.session_config
+    if config is not None:
+        return config
+    once = v1.ConfigProto(allow_soft_placement=True)
+    # One pass of Grappler is what tf.estimator asked for: more of them cost time at each start.
+    once.graph_options.rewrite_options.meta_optimizer_iterations = 1
+    return once

@@ -1,0 +1,87 @@
+"""Evaluation: one pass over the input, then the values of the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from headway._spec import EstimatorSpec
+from headway.estimators._runtime import Setup
+from headway.estimators.graph._building import session_config
+from headway.estimators.graph._hooks import SessionHooks, SessionRun
+from headway.estimators.graph._input import GraphInput
+from headway.estimators.graph._restoring import WarmStartHook, fitting
+
+v1 = tf.compat.v1
+_RESERVED = ("loss", "global_step")
+
+
+class _StopAfter(tf.compat.v1.train.SessionRunHook):
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        del run_values
+        self._left -= 1
+        if self._left <= 0:
+            run_context.request_stop()
+
+
+def evaluate(
+    setup: Setup,
+    spec: EstimatorSpec,
+    batch: GraphInput,
+    hooks: Sequence[Any],
+    *,
+    steps: int | None,
+    path: str | None,
+) -> dict[str, Any]:
+    """Evaluates in the current graph, and returns the metrics, `loss` and `global_step`.
+
+    Args:
+      setup: what the estimator was made of.
+      spec: what model_fn returned.
+      batch: the input.
+      hooks: the user's hooks, of both kinds.
+      steps: number of batches, or None.
+      path: the checkpoint, or None for initial values.
+    """
+    pairs = _checked_metrics(spec)
+    pairs["loss"] = v1.metrics.mean(spec.loss)
+    values = {name: value for name, (value, _) in pairs.items()}
+    update = tf.group(*[tf.nest.flatten(update) for _, update in pairs.values()])
+    values["global_step"] = v1.train.get_global_step()
+    in_session = SessionHooks(SessionRun(setup.directory, None, spec.loss))
+    warm = [WarmStartHook(setup, complete=False)] if setup.warm_start is not None and path is None else []
+    counting = [] if steps is None else [_StopAfter(steps)]
+    final = v1.train.FinalOpsHook(values)
+    own = [*in_session.of(hooks), *counting, *in_session.of(spec.evaluation_hooks)]
+    creator = v1.train.ChiefSessionCreator(
+        scaffold=spec.scaffold,
+        checkpoint_filename_with_path=path,
+        master=setup.config.evaluation_master,
+        config=session_config(setup),
+    )
+    with fitting(path), v1.train.MonitoredSession(creator, hooks=[*warm, *batch.hooks, *own, final]) as session:
+        while not session.should_stop():
+            session.run(update)
+    return dict(final.final_ops_values)
+
+
+def _checked_metrics(spec: EstimatorSpec) -> dict[str, Any]:
+    pairs: dict[str, Any] = dict(spec.eval_metric_ops or {})
+    for name, metric in pairs.items():
+        if name in _RESERVED:
+            raise ValueError(
+                f'Metric with name "{name}" is not allowed, because Estimator already defines a default metric with '
+                "the same name. Give it another name."
+            )
+        if isinstance(metric, keras.metrics.Metric):
+            raise ValueError(
+                f"The metric {name!r} is a Keras metric, whose updates a session cannot see. Give a pair of "
+                "`tf.compat.v1.metrics`, or run the model with RunConfig(runtime='function')."
+            )
+    return pairs

@@ -1,0 +1,78 @@
+"""What a session's variables begin with: a checkpoint that can be read and fits, or another model's values."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from headway.estimators import _checkpoints
+from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
+from headway.estimators._runtime import Setup
+from headway.estimators._variables import Entry
+from headway.estimators._warm_start import warm_start_values
+
+v1 = tf.compat.v1
+
+
+def name_newest(directory: CheckpointDirectory, latest: Checkpoint | None) -> None:
+    """Lets the state file name the newest checkpoint that can be read, which is where a session goes on.
+
+    Args:
+      directory: the checkpoints.
+      latest: the newest that can be read, or None.
+    """
+    if latest is None or tf.train.latest_checkpoint(directory.model_dir) == latest.path:
+        return
+    older = [other.path for other in directory.newest_first() if other.step < latest.step]
+    v1.train.update_checkpoint_state(directory.model_dir, latest.path, [*reversed(older), latest.path])
+
+
+@contextlib.contextmanager
+def fitting(path: str | None) -> Iterator[None]:
+    """Turns the error of a session that could not restore `path` into one that names the variables.
+
+    Raises:
+      CheckpointError: if a variable of the current graph is missing in the checkpoint, or has another shape there.
+    """
+    try:
+        yield
+    except (tf.errors.NotFoundError, tf.errors.InvalidArgumentError, ValueError):
+        if path is not None:
+            variables = {variable.op.name: variable for variable in v1.global_variables()}
+            # The parts of a partitioned variable are one in a checkpoint.
+            whole = {name: variable for name, variable in variables.items() if "/part_" not in name}
+            _checkpoints.values_for(whole, Checkpoint(path, 0))
+        raise
+
+
+class WarmStartHook(tf.compat.v1.train.SessionRunHook):
+    """Gives variables the values of another model when the session is there.
+
+    Args:
+      setup: what the estimator was made of; it has settings of a warm start.
+      complete: whether all variables of training are there: a name that is used nowhere is an error then.
+    """
+
+    def __init__(self, setup: Setup, *, complete: bool) -> None:
+        assert setup.warm_start is not None
+        self._settings = setup.warm_start
+        self._complete = complete
+        self._values: list[tuple[Any, Any]] = []
+
+    def begin(self) -> None:
+        """Reads the values."""
+        variables = {variable.op.name: variable for variable in v1.global_variables()}
+        entries = {name: Entry(name, variable, "model") for name, variable in variables.items()}
+        values = warm_start_values(entries, self._settings, complete=self._complete)
+        self._values = [(variables[name], value) for name, value in values.items()]
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Sets the variables, once: a session that is made anew begins with a checkpoint."""
+        del coord
+        values, self._values = self._values, []
+        for variable, value in values:
+            variable.load(np.asarray(value, variable.dtype.as_numpy_dtype), session)
