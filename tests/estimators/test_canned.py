@@ -35,6 +35,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "BaselineEstimator": {"head": heads.BinaryClassHead(weight_column="weight")},
 }
 DROPOUT = {"DNN": "dropout", "DNNLinearCombined": "dnn_dropout"}
+# Those that tf.estimator did not have: test_models.py has a table of them.
+BEYOND = ("DeepCross", "DeepFM", "MMoE", "SequenceTransformer")
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -76,6 +78,7 @@ def test_every_public_model_is_in_the_table() -> None:
         name
         for name, member in vars(estimators).items()
         if isinstance(member, type) and issubclass(member, _canned_model.CannedEstimator)
+        if not name.startswith(BEYOND)
     }
     assert public == MODELS.keys()
 
