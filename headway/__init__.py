@@ -81,6 +81,7 @@ _HOMES = {
     "SupervisedInputReceiver": "headway.estimators",
     "TensorServingInputReceiver": "headway.estimators",
     "TrainSpec": "headway.estimators",
+    "TwoTowerRetriever": "headway.estimators",
     "UnsupervisedInputReceiver": "headway.estimators",
     "VariableTable": "headway.estimators",
     "VocabInfo": "headway.estimators",
@@ -172,6 +173,7 @@ if TYPE_CHECKING:
     from headway.estimators import SupervisedInputReceiver as SupervisedInputReceiver
     from headway.estimators import TensorServingInputReceiver as TensorServingInputReceiver
     from headway.estimators import TrainSpec as TrainSpec
+    from headway.estimators import TwoTowerRetriever as TwoTowerRetriever
     from headway.estimators import UnsupervisedInputReceiver as UnsupervisedInputReceiver
     from headway.estimators import VariableTable as VariableTable
     from headway.estimators import VocabInfo as VocabInfo

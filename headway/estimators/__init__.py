@@ -33,6 +33,7 @@ from headway.estimators._canned_linear import LinearClassifier as LinearClassifi
 from headway.estimators._canned_linear import LinearEstimator as LinearEstimator
 from headway.estimators._canned_linear import LinearRegressor as LinearRegressor
 from headway.estimators._canned_mmoe import MMoEEstimator as MMoEEstimator
+from headway.estimators._canned_retrieval import TwoTowerRetriever as TwoTowerRetriever
 from headway.estimators._canned_transformer import SequenceTransformerClassifier as SequenceTransformerClassifier
 from headway.estimators._canned_transformer import SequenceTransformerEstimator as SequenceTransformerEstimator
 from headway.estimators._canned_transformer import SequenceTransformerRegressor as SequenceTransformerRegressor
@@ -153,6 +154,7 @@ __all__ = [
     "SupervisedInputReceiver",
     "TensorServingInputReceiver",
     "TrainSpec",
+    "TwoTowerRetriever",
     "UnsupervisedInputReceiver",
     "VariableTable",
     "VocabInfo",
