@@ -52,6 +52,8 @@ _HOMES = {
     "FinalExporter": "headway.estimators",
     "FinalOpsHook": "headway.estimators",
     "GlobalStepWaiterHook": "headway.estimators",
+    "GradientBoostedTreesClassifier": "headway.estimators",
+    "GradientBoostedTreesRegressor": "headway.estimators",
     "Hook": "headway.estimators",
     "InMemoryEvaluatorHook": "headway.estimators",
     "KMeansClustering": "headway.estimators",
@@ -144,6 +146,8 @@ if TYPE_CHECKING:
     from headway.estimators import FinalExporter as FinalExporter
     from headway.estimators import FinalOpsHook as FinalOpsHook
     from headway.estimators import GlobalStepWaiterHook as GlobalStepWaiterHook
+    from headway.estimators import GradientBoostedTreesClassifier as GradientBoostedTreesClassifier
+    from headway.estimators import GradientBoostedTreesRegressor as GradientBoostedTreesRegressor
     from headway.estimators import Hook as Hook
     from headway.estimators import InMemoryEvaluatorHook as InMemoryEvaluatorHook
     from headway.estimators import KMeansClustering as KMeansClustering

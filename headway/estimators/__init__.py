@@ -37,6 +37,8 @@ from headway.estimators._canned_retrieval import TwoTowerRetriever as TwoTowerRe
 from headway.estimators._canned_transformer import SequenceTransformerClassifier as SequenceTransformerClassifier
 from headway.estimators._canned_transformer import SequenceTransformerEstimator as SequenceTransformerEstimator
 from headway.estimators._canned_transformer import SequenceTransformerRegressor as SequenceTransformerRegressor
+from headway.estimators._canned_trees import GradientBoostedTreesClassifier as GradientBoostedTreesClassifier
+from headway.estimators._canned_trees import GradientBoostedTreesRegressor as GradientBoostedTreesRegressor
 from headway.estimators._checkpoint_tools import CheckpointDiff as CheckpointDiff
 from headway.estimators._checkpoint_tools import average_checkpoints as average_checkpoints
 from headway.estimators._checkpoint_tools import diff_checkpoints as diff_checkpoints
@@ -125,6 +127,8 @@ __all__ = [
     "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
+    "GradientBoostedTreesClassifier",
+    "GradientBoostedTreesRegressor",
     "Hook",
     "InMemoryEvaluatorHook",
     "KMeansClustering",

@@ -35,8 +35,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "BaselineEstimator": {"head": heads.BinaryClassHead(weight_column="weight")},
 }
 DROPOUT = {"DNN": "dropout", "DNNLinearCombined": "dnn_dropout"}
-# Those that tf.estimator did not have: test_models.py has a table of them.
-BEYOND = ("DeepCross", "DeepFM", "MMoE", "SequenceTransformer")
+# Those that tf.estimator did not have: test_models.py has a table of them, and test_trees.py has the trees.
+BEYOND = ("DeepCross", "DeepFM", "GradientBoostedTrees", "MMoE", "SequenceTransformer")
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
