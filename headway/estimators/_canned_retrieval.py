@@ -168,7 +168,7 @@ class TwoTowerRetriever(Estimator):
             raise ValueError(
                 "`candidates_fn` needs a `candidate_id_column`, which tells a row's own candidate from the others."
             )
-        indexed = self._indexed(candidates_fn, checkpoint_path, k=1)
+        indexed = self._indexed(candidates_fn, checkpoint_path, 1, self.input_transform)
         return indexed.evaluate(input_fn, steps, hooks, checkpoint_path, name)
 
     def top_k(
@@ -189,7 +189,7 @@ class TwoTowerRetriever(Estimator):
         Raises:
           ValueError: if there are fewer than `k` candidates.
         """
-        indexed = self._indexed(candidates_fn, checkpoint_path, k)
+        indexed = self._indexed(candidates_fn, checkpoint_path, k, fc.ColumnTransform(self._query.columns))
         yield from indexed.predict(input_fn, ["ids", "scores"], checkpoint_path=checkpoint_path)
 
     def export_index(
@@ -223,7 +223,8 @@ class TwoTowerRetriever(Estimator):
         """
         if example is None and serving_input_receiver_fn is None:
             example = self._example_of_queries()
-        return self._indexed(candidates_fn, checkpoint_path, k).export_saved_model(
+        indexed = self._indexed(candidates_fn, checkpoint_path, k, fc.ColumnTransform(self._query.columns))
+        return indexed.export_saved_model(
             export_dir_base, serving_input_receiver_fn, assets_extra, checkpoint_path=checkpoint_path, example=example
         )
 
@@ -233,7 +234,9 @@ class TwoTowerRetriever(Estimator):
             return {name: self._seen[name] for name in wanted}
         return _receivers.example_of_parse_spec(fc.make_parse_example_spec(self._query.columns))
 
-    def _indexed(self, candidates_fn: Callable[..., Any], checkpoint_path: str | None, k: int) -> Estimator:
+    def _indexed(
+        self, candidates_fn: Callable[..., Any], checkpoint_path: str | None, k: int, transform: Callable[[Any], Any]
+    ) -> Estimator:
         """Returns an estimator over the same checkpoints whose predictions are the best ones of all candidates."""
         k = checked_count(k, "k")
         index = self._index(candidates_fn, checkpoint_path)
@@ -244,9 +247,7 @@ class TwoTowerRetriever(Estimator):
         def model_fn(features: Any, labels: Any, mode: str, config: RunConfig) -> EstimatorSpec:
             return self._spec(features, labels, mode, config, index, k)
 
-        return Estimator(
-            model_fn, config=self._config, warm_start_from=self._warm_start, input_transform=self.input_transform
-        )
+        return Estimator(model_fn, config=self._config, warm_start_from=self._warm_start, input_transform=transform)
 
     def _index(self, candidates_fn: Callable[..., Any], checkpoint_path: str | None) -> Index:
         seen = self._seen
@@ -314,9 +315,6 @@ class TwoTowerRetriever(Estimator):
     ) -> dict[str, tf.Tensor]:
         predictions = {f"{name}_embedding": embedding for name, embedding in made.items()}
         if index is not None:
-            if "query" not in made:
-                wanted = _retrieval.raw_features(self._query.columns)
-                raise ValueError(f"The input must give the features of queries, which are not all there: {wanted}.")
             return index.best(made["query"], k)
         if len(made) == 2:
             predictions["score"] = tf.reduce_sum(made["query"] * made["candidate"], 1)
