@@ -144,24 +144,14 @@ WORKLOADS = {
             "train_steps_per_s": "train, steps/s",
         },
         [
-            _model(
-                "DNNLinearCombined", "combined", "the classic columns; Ftrl 0.005, Adam 0.001, hidden units 100, 50"
-            ),
+            _model("DNNLinearCombined", "combined", "the classic columns; Ftrl 0.005, Adam 0.001, units 100, 50"),
             _model("DeepFM", "deepfm", "the same table, all words and numbers as fields, no crosses; LazyAdam 0.001"),
-            _model(
-                "DeepCross", "cross", "the deep columns; two cross layers beside hidden units 100, 50; LazyAdam 0.001"
-            ),
+            _model("DeepCross", "cross", "the deep columns; 2 cross layers beside units 100, 50; LazyAdam 0.001"),
             _model("GradientBoostedTrees", "trees", "the fields of DeepFM; up to 300 trees of depth 6, the defaults"),
             _model("DNN, without marital status", "single", "the deep columns but for marital status and relationship"),
-            _model(
-                "MMoE, without marital status", "mmoe", "the same columns, two tasks, 4 experts of 50, towers of 50"
-            ),
-            _model(
-                "DNN, bag of letters", "bag", "the next letter of a text after 32; embedding 32, hidden units 128, 64"
-            ),
-            _model(
-                "SequenceTransformer", "transformer", "the same; 2 layers, 4 heads, 64 values a step, hidden units 64"
-            ),
+            _model("MMoE, without marital status", "mmoe", "the same columns, 2 tasks, 4 experts of 50, towers of 50"),
+            _model("DNN, bag of letters", "bag", "the next letter of a text after 32; embedding 32, units 128, 64"),
+            _model("SequenceTransformer", "transformer", "the same; 2 layers, 4 heads, 64 values a step, units 64"),
             _model("most frequent words", "popular", "the next word of a text: the ten most frequent ones, always"),
             _model("TwoTower, no log Q", "towers_uncorrected", "the next word, from the last word and the last four"),
             _model("TwoTower", "towers", "the same, with the sampling probability"),

@@ -369,3 +369,46 @@ def test_forward_pass_of_transformer(key: str, by_hand: Any) -> None:
         expected.append(dense(net, found, "transformer/logits"))
     name = "predictions" if "Regressor" in CASES[key].name else "logits"
     np.testing.assert_allclose(predicted(by_hand(key), key, name), expected, rtol=1e-5, atol=1e-6)
+
+
+FMClassifier, Cross = estimators.DeepFMClassifier, estimators.DeepCrossClassifier
+Transformer, MMoE = estimators.SequenceTransformerClassifier, estimators.MMoEEstimator
+TASKS = [heads.RegressionHead(name="size")]
+
+
+@pytest.mark.parametrize(
+    ("make_one", "message"),
+    [
+        (lambda: FMClassifier([2], []), "`feature_columns`: feature_columns must not be empty"),
+        (lambda: FMClassifier([2], [SHOP], embedding_dimension=0), "`embedding_dimension` must be a whole number"),
+        (lambda: FMClassifier([2], [FIRST_DAY], embedding_dimension=4), "vectors of `embedding_dimension`=4 numbers"),
+        (lambda: FMClassifier([2], [CLICKS.categorical_column]), "'clicks' is a sequence. DeepFM takes the values"),
+        (lambda: FMClassifier([2], [SECONDS]), "In seconds: the column must not be a sequence"),
+        (lambda: FMClassifier([2], [SHOP, fc.embedding_column(SHOP, 8)]), "Duplicate feature column name"),
+        (lambda: FMClassifier(None, [SHOP]), "`hidden_units` must be a list"),
+        (lambda: FMClassifier([2], [SHOP], optimizer="Adagard"), "Unsupported optimizer name: Adagard"),
+        (lambda: FMClassifier([2], [SHOP], n_classes=3, class_weights=[1.0]), "class_weights"),
+        (lambda: Cross([2], [SHOP]), "wrap a categorical column with an embedding_column"),
+        (lambda: Cross([2], [X], cross_layers=0), "`cross_layers` must be a whole number of at least 1. Received: 0"),
+        (lambda: Cross([2], [X], cross_rank=1.5), "`cross_rank` must be a whole number of at least 1. Received: 1.5"),
+        (lambda: Cross([2], [X], structure="deep"), "`structure` must be 'parallel' or 'stacked'. Received: 'deep'"),
+        (lambda: MMoE([heads.RegressionHead()], [X]), "All given heads must have name specified"),
+        (lambda: MMoE(TASKS, [X], num_experts=0), "`num_experts` must be a whole number of at least 1"),
+        (lambda: MMoE(TASKS, [X], expert_units=[]), "`expert_units` must hold the units of at least one layer"),
+        (lambda: MMoE(TASKS, [X], expert_units=[0]), "`expert_units` must be a list"),
+        (lambda: MMoE(TASKS, [X], tower_units="3"), "`tower_units` must be a list"),
+        (lambda: MMoE(TASKS, [X], head_weights=[1.0, 2.0]), "heads and head_weights must have the same size"),
+        (lambda: Transformer([2], [ITEM]), "`sequence_feature_columns`: In item_shared_embedding: items of"),
+        (
+            lambda: Transformer([2], [CLICKS], candidate_feature_columns=[CLICKS]),
+            "`candidate_feature_columns`: In clicks",
+        ),
+        (lambda: Transformer([2], [CLICKS], context_feature_columns=[SHOP]), "`context_feature_columns`: Items of"),
+        (lambda: Transformer([2], [CLICKS], num_heads=3), "multiple of `num_heads`.*model_dimension=32, num_heads=3"),
+        (lambda: Transformer([2], [CLICKS], num_layers=-1), "`num_layers` must be a whole number of at least 0"),
+        (lambda: Transformer([2], [CLICKS], attention_units=4), "`attention_units` must be a list"),
+    ],
+)
+def test_arguments_are_checked(make_one: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_one()
