@@ -91,6 +91,10 @@ def _repeated(contender: Contender, evaluations: int) -> Contender:
     return dataclasses.replace(contender, command=command, settings=f"{evaluations} evaluate() calls on the test rows")
 
 
+def _model(name: str, model: str, settings: str) -> Contender:
+    return Contender(name, f"models_headway.py --model {model}", settings)
+
+
 WORKLOADS = {
     "census": Workload(
         "Census, wide & deep, batch 256",
@@ -129,6 +133,33 @@ WORKLOADS = {
     ),
     "quality": _over_seeds(0.001),
     "quality-tuned": _over_seeds(0.05),
+    "models": Workload(
+        "Models beyond tf.estimator, batch 256, 2,000 steps",
+        {
+            "auc": "test AUC, income",
+            "second_auc": "test AUC, never married",
+            "accuracy": "test accuracy",
+            "recall": "recall@10 of 3,000",
+            "train_s": "training with tracing, s",
+            "train_steps_per_s": "train, steps/s",
+        },
+        [
+            _model("DNNLinearCombined", "combined", "the classic columns; Ftrl 0.005, Adam 0.001, units 100, 50"),
+            _model("DeepFM", "deepfm", "the same table, all words and numbers as fields, no crosses; LazyAdam 0.001"),
+            _model("DeepCross", "cross", "the deep columns; 2 cross layers beside units 100, 50; LazyAdam 0.001"),
+            _model("GradientBoostedTrees", "trees", "the fields of DeepFM; up to 300 trees of depth 6, the defaults"),
+            _model("DNN, without marital status", "single", "the deep columns but for marital status and relationship"),
+            _model("MMoE, without marital status", "mmoe", "the same columns, 2 tasks, 4 experts of 50, towers of 50"),
+            _model("DNN, bag of letters", "bag", "the next letter of a text after 32; embedding 32, units 128, 64"),
+            _model("SequenceTransformer", "transformer", "the same; 2 layers, 4 heads, 64 values a step, units 64"),
+            _model("most frequent words", "popular", "the next word of a text: the ten most frequent ones, always"),
+            _model("TwoTower, no log Q", "towers_uncorrected", "the next word, from the last word and the last four"),
+            _model("TwoTower", "towers", "the same, with the sampling probability"),
+        ],
+        census=True,
+        a_seed_each_round=True,
+        no_ratio=("auc", "second_auc", "accuracy", "recall", "train_s", "train_steps_per_s"),
+    ),
     "digits": Workload(
         "Digits, MLP 64-128-64-10, batch 64, Adam",
         {

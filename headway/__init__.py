@@ -37,6 +37,12 @@ _HOMES = {
     "DNNLinearCombinedEstimator": "headway.estimators",
     "DNNLinearCombinedRegressor": "headway.estimators",
     "DNNRegressor": "headway.estimators",
+    "DeepCrossClassifier": "headway.estimators",
+    "DeepCrossEstimator": "headway.estimators",
+    "DeepCrossRegressor": "headway.estimators",
+    "DeepFMClassifier": "headway.estimators",
+    "DeepFMEstimator": "headway.estimators",
+    "DeepFMRegressor": "headway.estimators",
     "Estimator": "headway.estimators",
     "EstimatorSpec": "headway.estimators",
     "EvalOutput": "headway.estimators",
@@ -46,6 +52,8 @@ _HOMES = {
     "FinalExporter": "headway.estimators",
     "FinalOpsHook": "headway.estimators",
     "GlobalStepWaiterHook": "headway.estimators",
+    "GradientBoostedTreesClassifier": "headway.estimators",
+    "GradientBoostedTreesRegressor": "headway.estimators",
     "Hook": "headway.estimators",
     "InMemoryEvaluatorHook": "headway.estimators",
     "KMeansClustering": "headway.estimators",
@@ -56,6 +64,7 @@ _HOMES = {
     "LinearRegressor": "headway.estimators",
     "LinearSDCA": "headway.estimators",
     "LoggingTensorHook": "headway.estimators",
+    "MMoEEstimator": "headway.estimators",
     "ModeKeys": "headway.estimators",
     "NanLossDuringTrainingError": "headway.estimators",
     "NanTensorHook": "headway.estimators",
@@ -64,6 +73,9 @@ _HOMES = {
     "RegressionOutput": "headway.estimators",
     "Run": "headway.estimators",
     "RunConfig": "headway.estimators",
+    "SequenceTransformerClassifier": "headway.estimators",
+    "SequenceTransformerEstimator": "headway.estimators",
+    "SequenceTransformerRegressor": "headway.estimators",
     "ServingInputReceiver": "headway.estimators",
     "StepCounterHook": "headway.estimators",
     "StopAtStepHook": "headway.estimators",
@@ -71,6 +83,7 @@ _HOMES = {
     "SupervisedInputReceiver": "headway.estimators",
     "TensorServingInputReceiver": "headway.estimators",
     "TrainSpec": "headway.estimators",
+    "TwoTowerRetriever": "headway.estimators",
     "UnsupervisedInputReceiver": "headway.estimators",
     "VariableTable": "headway.estimators",
     "VocabInfo": "headway.estimators",
@@ -112,6 +125,12 @@ if TYPE_CHECKING:
     from headway.estimators import CheckpointSaverHook as CheckpointSaverHook
     from headway.estimators import CheckpointSaverListener as CheckpointSaverListener
     from headway.estimators import ClassificationOutput as ClassificationOutput
+    from headway.estimators import DeepCrossClassifier as DeepCrossClassifier
+    from headway.estimators import DeepCrossEstimator as DeepCrossEstimator
+    from headway.estimators import DeepCrossRegressor as DeepCrossRegressor
+    from headway.estimators import DeepFMClassifier as DeepFMClassifier
+    from headway.estimators import DeepFMEstimator as DeepFMEstimator
+    from headway.estimators import DeepFMRegressor as DeepFMRegressor
     from headway.estimators import DNNClassifier as DNNClassifier
     from headway.estimators import DNNEstimator as DNNEstimator
     from headway.estimators import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
@@ -127,6 +146,8 @@ if TYPE_CHECKING:
     from headway.estimators import FinalExporter as FinalExporter
     from headway.estimators import FinalOpsHook as FinalOpsHook
     from headway.estimators import GlobalStepWaiterHook as GlobalStepWaiterHook
+    from headway.estimators import GradientBoostedTreesClassifier as GradientBoostedTreesClassifier
+    from headway.estimators import GradientBoostedTreesRegressor as GradientBoostedTreesRegressor
     from headway.estimators import Hook as Hook
     from headway.estimators import InMemoryEvaluatorHook as InMemoryEvaluatorHook
     from headway.estimators import KMeansClustering as KMeansClustering
@@ -137,6 +158,7 @@ if TYPE_CHECKING:
     from headway.estimators import LinearRegressor as LinearRegressor
     from headway.estimators import LinearSDCA as LinearSDCA
     from headway.estimators import LoggingTensorHook as LoggingTensorHook
+    from headway.estimators import MMoEEstimator as MMoEEstimator
     from headway.estimators import ModeKeys as ModeKeys
     from headway.estimators import NanLossDuringTrainingError as NanLossDuringTrainingError
     from headway.estimators import NanTensorHook as NanTensorHook
@@ -145,6 +167,9 @@ if TYPE_CHECKING:
     from headway.estimators import RegressionOutput as RegressionOutput
     from headway.estimators import Run as Run
     from headway.estimators import RunConfig as RunConfig
+    from headway.estimators import SequenceTransformerClassifier as SequenceTransformerClassifier
+    from headway.estimators import SequenceTransformerEstimator as SequenceTransformerEstimator
+    from headway.estimators import SequenceTransformerRegressor as SequenceTransformerRegressor
     from headway.estimators import ServingInputReceiver as ServingInputReceiver
     from headway.estimators import StepCounterHook as StepCounterHook
     from headway.estimators import StopAtStepHook as StopAtStepHook
@@ -152,6 +177,7 @@ if TYPE_CHECKING:
     from headway.estimators import SupervisedInputReceiver as SupervisedInputReceiver
     from headway.estimators import TensorServingInputReceiver as TensorServingInputReceiver
     from headway.estimators import TrainSpec as TrainSpec
+    from headway.estimators import TwoTowerRetriever as TwoTowerRetriever
     from headway.estimators import UnsupervisedInputReceiver as UnsupervisedInputReceiver
     from headway.estimators import VariableTable as VariableTable
     from headway.estimators import VocabInfo as VocabInfo

@@ -19,6 +19,12 @@ from headway.estimators._canned_baseline import BaselineRegressor as BaselineReg
 from headway.estimators._canned_combined import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
 from headway.estimators._canned_combined import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
 from headway.estimators._canned_combined import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
+from headway.estimators._canned_cross import DeepCrossClassifier as DeepCrossClassifier
+from headway.estimators._canned_cross import DeepCrossEstimator as DeepCrossEstimator
+from headway.estimators._canned_cross import DeepCrossRegressor as DeepCrossRegressor
+from headway.estimators._canned_deepfm import DeepFMClassifier as DeepFMClassifier
+from headway.estimators._canned_deepfm import DeepFMEstimator as DeepFMEstimator
+from headway.estimators._canned_deepfm import DeepFMRegressor as DeepFMRegressor
 from headway.estimators._canned_dnn import DNNClassifier as DNNClassifier
 from headway.estimators._canned_dnn import DNNEstimator as DNNEstimator
 from headway.estimators._canned_dnn import DNNRegressor as DNNRegressor
@@ -26,6 +32,13 @@ from headway.estimators._canned_kmeans import KMeansClustering as KMeansClusteri
 from headway.estimators._canned_linear import LinearClassifier as LinearClassifier
 from headway.estimators._canned_linear import LinearEstimator as LinearEstimator
 from headway.estimators._canned_linear import LinearRegressor as LinearRegressor
+from headway.estimators._canned_mmoe import MMoEEstimator as MMoEEstimator
+from headway.estimators._canned_retrieval import TwoTowerRetriever as TwoTowerRetriever
+from headway.estimators._canned_transformer import SequenceTransformerClassifier as SequenceTransformerClassifier
+from headway.estimators._canned_transformer import SequenceTransformerEstimator as SequenceTransformerEstimator
+from headway.estimators._canned_transformer import SequenceTransformerRegressor as SequenceTransformerRegressor
+from headway.estimators._canned_trees import GradientBoostedTreesClassifier as GradientBoostedTreesClassifier
+from headway.estimators._canned_trees import GradientBoostedTreesRegressor as GradientBoostedTreesRegressor
 from headway.estimators._checkpoint_tools import CheckpointDiff as CheckpointDiff
 from headway.estimators._checkpoint_tools import average_checkpoints as average_checkpoints
 from headway.estimators._checkpoint_tools import diff_checkpoints as diff_checkpoints
@@ -99,6 +112,12 @@ __all__ = [
     "DNNLinearCombinedEstimator",
     "DNNLinearCombinedRegressor",
     "DNNRegressor",
+    "DeepCrossClassifier",
+    "DeepCrossEstimator",
+    "DeepCrossRegressor",
+    "DeepFMClassifier",
+    "DeepFMEstimator",
+    "DeepFMRegressor",
     "Estimator",
     "EstimatorSpec",
     "EvalOutput",
@@ -108,6 +127,8 @@ __all__ = [
     "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
+    "GradientBoostedTreesClassifier",
+    "GradientBoostedTreesRegressor",
     "Hook",
     "InMemoryEvaluatorHook",
     "KMeansClustering",
@@ -118,6 +139,7 @@ __all__ = [
     "LinearRegressor",
     "LinearSDCA",
     "LoggingTensorHook",
+    "MMoEEstimator",
     "ModeKeys",
     "NanLossDuringTrainingError",
     "NanTensorHook",
@@ -126,6 +148,9 @@ __all__ = [
     "RegressionOutput",
     "Run",
     "RunConfig",
+    "SequenceTransformerClassifier",
+    "SequenceTransformerEstimator",
+    "SequenceTransformerRegressor",
     "ServingInputReceiver",
     "StepCounterHook",
     "StopAtStepHook",
@@ -133,6 +158,7 @@ __all__ = [
     "SupervisedInputReceiver",
     "TensorServingInputReceiver",
     "TrainSpec",
+    "TwoTowerRetriever",
     "UnsupervisedInputReceiver",
     "VariableTable",
     "VocabInfo",

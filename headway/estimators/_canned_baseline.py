@@ -17,6 +17,7 @@ from headway.estimators._run_config import RunConfig
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head, RegressionHead
 from headway.heads._checks import stop_unless
+from headway.heads._extra_metrics import Given
 
 Optimizer = Any  # a name, a Keras optimizer, or a function that returns one
 
@@ -66,6 +67,9 @@ class BaselineClassifier(CannedEstimator):
         in each trace of the model.
       config: a `RunConfig`.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
+      label_smoothing: see `headway.heads.BinaryClassHead`.
+      class_weights: see `headway.heads.BinaryClassHead`.
+      metrics: further metrics; see `headway.heads.BinaryClassHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -89,8 +93,13 @@ class BaselineClassifier(CannedEstimator):
         optimizer: Optimizer = "Ftrl",
         config: RunConfig | None = None,
         loss_reduction: str = "sum_over_batch_size",
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[Any, float] | Sequence[float] | None = None,
+        metrics: Given = None,
     ) -> None:
-        head = classification_head(n_classes, weight_column, label_vocabulary, loss_reduction)
+        options = {"label_smoothing": label_smoothing, "class_weights": class_weights, "metrics": metrics}
+        head = classification_head(n_classes, weight_column, label_vocabulary, loss_reduction, **options)
         super().__init__(head, [_bias(optimizer)], weight_column, model_dir=model_dir, config=config)
 
 
@@ -107,6 +116,7 @@ class BaselineRegressor(CannedEstimator):
         in each trace of the model.
       config: a `RunConfig`.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
+      metrics: further metrics; see `headway.heads.RegressionHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -129,8 +139,10 @@ class BaselineRegressor(CannedEstimator):
         optimizer: Optimizer = "Ftrl",
         config: RunConfig | None = None,
         loss_reduction: str = "sum_over_batch_size",
+        *,
+        metrics: Given = None,
     ) -> None:
-        head = RegressionHead(label_dimension, weight_column, loss_reduction)
+        head = RegressionHead(label_dimension, weight_column, loss_reduction, metrics=metrics)
         super().__init__(head, [_bias(optimizer)], weight_column, model_dir=model_dir, config=config)
 
 

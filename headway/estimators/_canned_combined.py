@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -21,6 +21,7 @@ from headway.estimators._canned_model import (
 from headway.estimators._run_config import RunConfig
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head, RegressionHead
+from headway.heads._extra_metrics import Given
 
 Optimizer = Any  # a name, a Keras optimizer, or a function that returns one
 
@@ -91,6 +92,9 @@ class DNNLinearCombinedClassifier(_Combined):
       batch_norm: whether each hidden layer is followed by batch normalisation.
       linear_sparse_combiner: how the linear part combines the weights of several values in a row: "sum", "mean" or
         "sqrtn".
+      label_smoothing: see `headway.heads.BinaryClassHead`.
+      class_weights: see `headway.heads.BinaryClassHead`.
+      metrics: further metrics; see `headway.heads.BinaryClassHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -128,9 +132,14 @@ class DNNLinearCombinedClassifier(_Combined):
         loss_reduction: str = "sum_over_batch_size",
         batch_norm: bool = False,
         linear_sparse_combiner: str = "sum",
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[Any, float] | Sequence[float] | None = None,
+        metrics: Given = None,
     ) -> None:
+        options = {"label_smoothing": label_smoothing, "class_weights": class_weights, "metrics": metrics}
         super().__init__(
-            classification_head(n_classes, weight_column, label_vocabulary, loss_reduction),
+            classification_head(n_classes, weight_column, label_vocabulary, loss_reduction, **options),
             _deep(dnn_feature_columns, dnn_hidden_units, dnn_optimizer, dnn_activation_fn, dnn_dropout, batch_norm),
             _linear(linear_feature_columns, linear_optimizer, linear_sparse_combiner),
             weight_column,
@@ -165,6 +174,7 @@ class DNNLinearCombinedRegressor(_Combined):
       batch_norm: whether each hidden layer is followed by batch normalisation.
       linear_sparse_combiner: how the linear part combines the weights of several values in a row: "sum", "mean" or
         "sqrtn".
+      metrics: further metrics; see `headway.heads.RegressionHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -201,9 +211,11 @@ class DNNLinearCombinedRegressor(_Combined):
         loss_reduction: str = "sum_over_batch_size",
         batch_norm: bool = False,
         linear_sparse_combiner: str = "sum",
+        *,
+        metrics: Given = None,
     ) -> None:
         super().__init__(
-            RegressionHead(label_dimension, weight_column, loss_reduction),
+            RegressionHead(label_dimension, weight_column, loss_reduction, metrics=metrics),
             _deep(dnn_feature_columns, dnn_hidden_units, dnn_optimizer, dnn_activation_fn, dnn_dropout, batch_norm),
             _linear(linear_feature_columns, linear_optimizer, linear_sparse_combiner),
             weight_column,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +18,7 @@ from headway.estimators._canned_model import (
 from headway.estimators._run_config import RunConfig
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head, RegressionHead
+from headway.heads._extra_metrics import Given
 
 Optimizer = Any  # a name, a Keras optimizer, or a function that returns one
 
@@ -43,6 +44,9 @@ class DNNClassifier(CannedEstimator):
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
       batch_norm: whether each hidden layer is followed by batch normalisation.
+      label_smoothing: see `headway.heads.BinaryClassHead`.
+      class_weights: see `headway.heads.BinaryClassHead`.
+      metrics: further metrics; see `headway.heads.BinaryClassHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -74,9 +78,14 @@ class DNNClassifier(CannedEstimator):
         warm_start_from: Any = None,
         loss_reduction: str = "sum_over_batch_size",
         batch_norm: bool = False,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[Any, float] | Sequence[float] | None = None,
+        metrics: Given = None,
     ) -> None:
+        options = {"label_smoothing": label_smoothing, "class_weights": class_weights, "metrics": metrics}
         super().__init__(
-            classification_head(n_classes, weight_column, label_vocabulary, loss_reduction),
+            classification_head(n_classes, weight_column, label_vocabulary, loss_reduction, **options),
             [deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm)],
             weight_column,
             model_dir=model_dir,
@@ -104,6 +113,7 @@ class DNNRegressor(CannedEstimator):
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
       batch_norm: whether each hidden layer is followed by batch normalisation.
+      metrics: further metrics; see `headway.heads.RegressionHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -134,9 +144,11 @@ class DNNRegressor(CannedEstimator):
         warm_start_from: Any = None,
         loss_reduction: str = "sum_over_batch_size",
         batch_norm: bool = False,
+        *,
+        metrics: Given = None,
     ) -> None:
         super().__init__(
-            RegressionHead(label_dimension, weight_column, loss_reduction),
+            RegressionHead(label_dimension, weight_column, loss_reduction, metrics=metrics),
             [deep_part(feature_columns, hidden_units, optimizer, activation_fn, dropout, batch_norm)],
             weight_column,
             model_dir=model_dir,

@@ -23,18 +23,19 @@ class Variables:
       shared: the variables of the model that belong to none of its parts, by name; those asked for are added.
 
     Attributes:
+      prefix: see above.
       trainable: the trainable variables so far, in the order in which they were asked for. A shared one belongs to the
         part that asks for it first.
     """
 
     def __init__(self, prefix: str, shared: dict[str, tf.Variable] | None = None) -> None:
+        self.prefix = prefix
         self.trainable: list[tf.Variable] = []
-        self._prefix = prefix
         self._shared = {} if shared is None else shared
 
     def under(self, prefix: str) -> Variables:
         """Returns a variable factory whose names begin with `prefix` as well."""
-        inner = Variables(f"{self._prefix}/{prefix}", self._shared)
+        inner = Variables(f"{self.prefix}/{prefix}", self._shared)
         inner.trainable = self.trainable
         return inner
 
@@ -60,7 +61,7 @@ class Variables:
         trainable: bool = True,
     ) -> tf.Variable:
         """Returns the variable of that name: a new one, or the one that the estimator keeps under the name."""
-        return self._make(f"{self._prefix}/{name}", shape, initializer, dtype, trainable)
+        return self._make(f"{self.prefix}/{name}", shape, initializer, dtype, trainable)
 
     def _make(
         self, name: str, shape: tuple[int, ...], initializer: Any, dtype: tf.DType, trainable: bool
@@ -84,14 +85,17 @@ def dense(
     units: int,
     variable: Callable[..., tf.Variable],
     activation: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    *,
+    use_bias: bool = True,
 ) -> tf.Tensor:
     """Returns `activation(net @ kernel + bias)`, `[B, units]`, in the compute type of the Keras dtype policy."""
     dtype = tf.as_dtype(keras.config.dtype_policy().compute_dtype)
     # A new initializer each time: Keras's draw the same values again for the same shape.
     kernel = variable("kernel", (int(net.shape[-1]), units), keras.initializers.GlorotUniform())
-    bias = variable("bias", (units,), keras.initializers.Zeros())
-    product = tf.matmul(tf.cast(net, dtype), tf.cast(kernel, dtype))
-    net = tf.nn.bias_add(product, tf.cast(bias, dtype))
+    net = tf.matmul(tf.cast(net, dtype), tf.cast(kernel, dtype))
+    if use_bias:
+        bias = variable("bias", (units,), keras.initializers.Zeros())
+        net = tf.nn.bias_add(net, tf.cast(bias, dtype))
     return net if activation is None else activation(net)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headway.estimators._canned_model import (
@@ -13,8 +13,10 @@ from headway.estimators._canned_model import (
     linear_part,
 )
 from headway.estimators._run_config import RunConfig
+from headway.estimators._sdca import LinearSDCA
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head, RegressionHead
+from headway.heads._extra_metrics import Given
 
 Optimizer = Any  # a name, a Keras optimizer, or a function that returns one
 
@@ -38,6 +40,9 @@ class LinearClassifier(CannedEstimator):
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
       sparse_combiner: how the weights of several values in a row are combined: "sum", "mean" or "sqrtn".
+      label_smoothing: see `headway.heads.BinaryClassHead`.
+      class_weights: see `headway.heads.BinaryClassHead`.
+      metrics: further metrics; see `headway.heads.BinaryClassHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -66,9 +71,19 @@ class LinearClassifier(CannedEstimator):
         warm_start_from: Any = None,
         loss_reduction: str = "sum_over_batch_size",
         sparse_combiner: str = "sum",
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[Any, float] | Sequence[float] | None = None,
+        metrics: Given = None,
     ) -> None:
+        if isinstance(optimizer, LinearSDCA) and (label_smoothing or class_weights is not None):
+            raise ValueError(
+                "LinearSDCA knows no `label_smoothing` and no `class_weights`. Pass another optimizer, or put the "
+                "weights of the classes into the `weight_column`."
+            )
+        options = {"label_smoothing": label_smoothing, "class_weights": class_weights, "metrics": metrics}
         super().__init__(
-            classification_head(n_classes, weight_column, label_vocabulary, loss_reduction),
+            classification_head(n_classes, weight_column, label_vocabulary, loss_reduction, **options),
             [linear_part(feature_columns, optimizer, sparse_combiner)],
             weight_column,
             model_dir=model_dir,
@@ -94,6 +109,7 @@ class LinearRegressor(CannedEstimator):
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
       loss_reduction: "sum_over_batch_size" (the mean of the weighted losses) or "sum".
       sparse_combiner: how the weights of several values in a row are combined: "sum", "mean" or "sqrtn".
+      metrics: further metrics; see `headway.heads.RegressionHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -121,9 +137,11 @@ class LinearRegressor(CannedEstimator):
         warm_start_from: Any = None,
         loss_reduction: str = "sum_over_batch_size",
         sparse_combiner: str = "sum",
+        *,
+        metrics: Given = None,
     ) -> None:
         super().__init__(
-            RegressionHead(label_dimension, weight_column, loss_reduction),
+            RegressionHead(label_dimension, weight_column, loss_reduction, metrics=metrics),
             [linear_part(feature_columns, optimizer, sparse_combiner)],
             weight_column,
             model_dir=model_dir,

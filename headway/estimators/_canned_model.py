@@ -7,13 +7,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import keras
 import tensorflow as tf
 
 from headway import feature_columns as fc
 from headway._optimize import minimize
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _canned_layers as layers
+from headway.estimators._canned_hidden import Activation as Activation
+from headway.estimators._canned_hidden import HiddenLayers, hidden_layers
 from headway.estimators._canned_layers import Variables
 from headway.estimators._estimator import Estimator
 from headway.estimators._optimizers import OptimizerMaker, optimizer_maker
@@ -25,8 +26,6 @@ from headway.heads import BinaryClassHead, Head, MultiClassHead, RegressionHead
 _DEEP_RATE = 0.001
 _LINEAR_RATE = 0.2
 _COMBINED_LINEAR_RATE = 0.005
-
-Activation = Callable[[tf.Tensor], tf.Tensor] | str | None
 
 
 class Part(Protocol):
@@ -57,10 +56,7 @@ class DeepPart:
     """Hidden layers over dense columns; made by `deep_part`."""
 
     columns: tuple[fc.FeatureColumn, ...]
-    hidden_units: tuple[int, ...]
-    activation: Callable[[tf.Tensor], tf.Tensor] | None
-    dropout: float
-    batch_norm: bool
+    hidden: HiddenLayers
     optimizer: OptimizerMaker
 
     def logits(
@@ -75,14 +71,7 @@ class DeepPart:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
         variables = Variables("dnn", shared)
         net = fc.dense_tensor(self.columns, features, variables.under("input_from_feature_columns/input_layer"))
-        for i, width in enumerate(self.hidden_units):
-            scope = f"hiddenlayer_{i}"
-            net = layers.dense(net, width, variables.under(scope), self.activation)
-            if training and self.dropout:
-                net = layers.dropout(net, self.dropout, i, seed)
-            if self.batch_norm:
-                net = layers.batch_norm(net, variables.under(f"{scope}/batchnorm_{i}"), training=training)
-            layers.summarize_layer(net, f"dnn/{scope}")
+        net = self.hidden(net, variables, training=training, seed=seed)
         logits = layers.dense(net, units, variables.under("logits"))
         layers.summarize_layer(logits, "dnn/logits")
         return tf.cast(logits, tf.float32), variables.trainable
@@ -144,11 +133,8 @@ def deep_part(
       ValueError: if one of the arguments is not as above.
     """
     return DeepPart(
-        columns=_names_argument(f"{prefix}feature_columns", lambda: fc.DenseFeatures(columns).feature_columns),
-        hidden_units=_checked_units(hidden_units, f"{prefix}hidden_units"),
-        activation=_checked_activation(activation_fn, f"{prefix}activation_fn"),
-        dropout=_checked_dropout(dropout, f"{prefix}dropout"),
-        batch_norm=bool(batch_norm),
+        columns=names_argument(f"{prefix}feature_columns", lambda: fc.DenseFeatures(columns).feature_columns),
+        hidden=hidden_layers(hidden_units, activation_fn, dropout, batch_norm, prefix=prefix),
         optimizer=optimizer_maker(optimizer, _DEEP_RATE, f"{prefix}optimizer"),
     )
 
@@ -166,7 +152,7 @@ def linear_part(columns: Any, optimizer: Any, sparse_combiner: str, *, combined:
       ValueError: if one of the arguments is not as above.
     """
     prefix = "linear_" if combined else ""
-    checked = _names_argument(
+    checked = names_argument(
         f"{prefix}feature_columns",
         lambda: fc.LinearModel(columns, sparse_combiner=sparse_combiner).feature_columns,
     )
@@ -315,46 +301,30 @@ class CannedEstimator(Estimator):
 ALL_FEATURES = object()
 
 
-def classification_head(n_classes: int, weight_column: Any, label_vocabulary: Any, loss_reduction: str) -> Head:
-    """Returns the head of a classifier: for two classes one logit, for more one logit each."""
-    if n_classes == 2:
-        return BinaryClassHead(
-            weight_column=weight_column, label_vocabulary=label_vocabulary, loss_reduction=loss_reduction
-        )
-    return MultiClassHead(
-        n_classes, weight_column=weight_column, label_vocabulary=label_vocabulary, loss_reduction=loss_reduction
-    )
+def classification_head(
+    n_classes: int, weight_column: Any, label_vocabulary: Any, loss_reduction: str, **options: Any
+) -> Head:
+    """Returns the head of a classifier: for two classes one logit, for more one logit each.
+
+    Args:
+      n_classes: number of classes.
+      weight_column: see the heads.
+      label_vocabulary: see the heads.
+      loss_reduction: see the heads.
+      **options: `label_smoothing`, `class_weights` and `metrics` of the heads.
+    """
+    arguments = {
+        "weight_column": weight_column,
+        "label_vocabulary": label_vocabulary,
+        "loss_reduction": loss_reduction,
+        **options,
+    }
+    return BinaryClassHead(**arguments) if n_classes == 2 else MultiClassHead(n_classes, **arguments)
 
 
-def _names_argument(argument: str, make: Callable[[], tuple[fc.FeatureColumn, ...]]) -> tuple[fc.FeatureColumn, ...]:
+def names_argument(argument: str, make: Callable[[], tuple[fc.FeatureColumn, ...]]) -> tuple[fc.FeatureColumn, ...]:
+    """Returns the columns that `make` checks; errors name the argument that they were passed as."""
     try:
         return make()
     except ValueError as error:
         raise ValueError(f"`{argument}`: {error}") from error
-
-
-def _checked_units(hidden_units: Any, argument: str) -> tuple[int, ...]:
-    wanted = f"`{argument}` must be a list of the number of units in each hidden layer, such as [64, 32]."
-    if isinstance(hidden_units, str | Mapping) or not hasattr(hidden_units, "__iter__"):
-        raise ValueError(f"{wanted} Received: {hidden_units!r}.")
-    units = list(hidden_units)
-    if any(isinstance(n, bool) or not hasattr(n, "__index__") or n < 1 for n in units):
-        raise ValueError(f"{wanted} Each must be an integer >= 1. Received: {hidden_units!r}.")
-    return tuple(int(n) for n in units)
-
-
-def _checked_activation(activation: Activation, argument: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
-    if isinstance(activation, str):
-        found: Callable[[tf.Tensor], tf.Tensor] = keras.activations.get(activation)
-        return found
-    if activation is not None and not callable(activation):
-        raise ValueError(f"`{argument}` must be a function such as tf.nn.relu, or None. Received: {activation!r}.")
-    return activation
-
-
-def _checked_dropout(dropout: Any, argument: str) -> float:
-    if dropout is None:
-        return 0.0
-    if isinstance(dropout, bool | str) or not hasattr(dropout, "__float__") or not 0.0 <= dropout < 1.0:
-        raise ValueError(f"`{argument}` must be None or a probability in [0, 1). Received: {dropout!r}.")
-    return float(dropout)

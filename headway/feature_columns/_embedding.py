@@ -64,11 +64,11 @@ def first_value(
     """Returns what makes the first value of a table of vectors: a checkpoint, `initializer`, or the default."""
     if checkpoint is not None:
         return _FromCheckpoint(checkpoint, str(tensor), name)
-    return initializer or _TruncatedNormal(1.0 / math.sqrt(dimension))
+    return initializer or TruncatedNormal(1.0 / math.sqrt(dimension))
 
 
 @dataclasses.dataclass(frozen=True)
-class _TruncatedNormal:
+class TruncatedNormal:
     """Draws anew at each call, unlike a Keras initializer object, and follows `tf.random.set_seed`."""
 
     stddev: float

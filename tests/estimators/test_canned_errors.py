@@ -51,6 +51,12 @@ ARGUMENTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: DNN([2], [X], activation_fn=3), ValueError, "`activation_fn` must be a function such as tf.nn.relu"),
     (lambda: DNN([2], [X], n_classes=1), ValueError, "n_classes must be > 2: 1."),
     (lambda: DNN([2], [X], loss_reduction="none"), ValueError, "loss_reduction"),
+    (lambda: DNN([2], [X], class_weights=[1.0]), ValueError, "class_weights"),
+    (
+        lambda: Linear([X], optimizer=estimators.LinearSDCA("id"), class_weights=[1.0, 2.0]),
+        ValueError,
+        "LinearSDCA knows no `label_smoothing` and no `class_weights`.",
+    ),
     (lambda: DNN([2], [X], weight_column=3), TypeError, "Weight column must be either a string or NumericColumn."),
     (
         lambda: DNN([2], [X], optimizer="Adagard"),
