@@ -75,6 +75,7 @@ class Call:
       variables: full name -> variable, in the order in which they were asked for.
       pending: full name -> symbolic tensor that a new variable is to start from.
       optimizers: class name -> the optimizers of that class, in the order in which they asked.
+      renamed: see `StepContext`.
     """
 
     mode: str
@@ -83,6 +84,7 @@ class Call:
     variables: dict[str, tf.Variable] = dataclasses.field(default_factory=dict)
     pending: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     optimizers: dict[str, list[keras.optimizers.Optimizer]] = dataclasses.field(default_factory=dict)
+    renamed: list[Callable[[str], str]] = dataclasses.field(default_factory=list)
 
 
 class VariableStore:
@@ -227,7 +229,10 @@ class VariableStore:
             if call.base_scope:
                 prefix = prefix.removeprefix(call.base_scope).removeprefix("/")
             role = "metric" if tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (kwargs.get("collections") or ()) else "model"
-            return (f"{prefix}/{name}" if prefix else name), role
+            name = f"{prefix}/{name}" if prefix else name
+            for rename in call.renamed:
+                name = rename(name)
+            return name, role
         path, owner = scope
         if isinstance(owner, keras.optimizers.Optimizer):
             return self._optimizer_name(owner, name, call), "optimizer"
