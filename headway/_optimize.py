@@ -23,12 +23,11 @@ _NOT_REBUILDABLE = (
 )
 
 _NO_ACCUMULATION = (
-    "RunConfig(gradient_accumulation={steps}) needs a Keras optimizer: those of tf.compat.v1.train have no such setting. "
-    "Received: {optimizer!r}."
+    "RunConfig(gradient_accumulation={steps}) needs a Keras optimizer: those of tf.compat.v1.train have no such "
+    "setting. Received: {optimizer!r}."
 )
 
-_Optimizer = keras.optimizers.Optimizer | V1Optimizer
-_Pairs = list[tuple[_Optimizer, list[tf.Variable]]]
+_Pairs = list[tuple[Any, list[tf.Variable]]]  # Keras optimizers, which are untyped, and V1Optimizers
 
 
 def minimize(
@@ -125,7 +124,7 @@ def _pairs(optimizer: Any, variables: Sequence[Any]) -> _Pairs:
     pairs: _Pairs = []
     seen: set[int] = set()
     for own, mine in given:
-        if not isinstance(own, _Optimizer):
+        if not isinstance(own, (keras.optimizers.Optimizer, V1Optimizer)):
             raise TypeError(_NOT_AN_OPTIMIZER.format(received=own, kind=type(own).__name__))
         values = [_tensorflow.keras_variable_value(variable) for variable in mine]
         twice = [value.name for value in values if id(value) in seen]
@@ -145,11 +144,12 @@ def _unused(key: str, context: _context.StepContext) -> str:
     return key if key not in taken else next(name for i in range(1, 99) if (name := f"{key}_{i}") not in taken)
 
 
-def _own(optimizer: _Optimizer, context: _context.StepContext) -> _Optimizer:
+def _own(optimizer: Any, context: _context.StepContext) -> Any:
     """Returns `optimizer`, or its like with the settings of the run, whose variables belong to the estimator."""
     if isinstance(optimizer, V1Optimizer):
         if context.gradient_accumulation > 1:
-            raise ValueError(_NO_ACCUMULATION.format(steps=context.gradient_accumulation, optimizer=optimizer.optimizer))
+            steps = context.gradient_accumulation
+            raise ValueError(_NO_ACCUMULATION.format(steps=steps, optimizer=optimizer.optimizer))
         return optimizer
     changes: dict[str, Any] = {}
     if context.gradient_accumulation > 1:

@@ -15,8 +15,10 @@ from headway.estimators._hooks import Hook, PeriodicHook, Run, as_number
 from headway.estimators._when import Progress
 
 
-class NanLossDuringTrainingError(RuntimeError):
+class NanLossDuringTrainingError(tf.compat.v1.train.NanLossDuringTrainingError):
     """The loss became NaN. The weights of this step are lost; the last checkpoint is good.
+
+    It is a `tf.compat.v1.train.NanLossDuringTrainingError`, and so a RuntimeError.
 
     Example:
       >>> str(NanLossDuringTrainingError())
@@ -24,7 +26,8 @@ class NanLossDuringTrainingError(RuntimeError):
     """
 
     def __str__(self) -> str:
-        return super().__str__() or "NaN loss during training."
+        # TensorFlow's own says the same of every NaN.
+        return RuntimeError.__str__(self) or "NaN loss during training."
 
 
 class StopAtStepHook(Hook):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from headway import estimators
 from headway.estimators._run_config import RunConfig
@@ -17,11 +16,11 @@ from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned
 _RATE = 0.3
 
 
-class BaselineClassifier(V1Canned, estimators.BaselineClassifier):
+class BaselineClassifier(estimators.BaselineClassifier, V1Canned):
     """Classifies with a model that looks at no feature, trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.BaselineClassifier`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.BaselineClassifier`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       model_dir: see `headway.BaselineClassifier`.
@@ -62,11 +61,11 @@ class BaselineClassifier(V1Canned, estimators.BaselineClassifier):
         )
 
 
-class BaselineRegressor(V1Canned, estimators.BaselineRegressor):
+class BaselineRegressor(estimators.BaselineRegressor, V1Canned):
     """Predicts numbers with a model that looks at no feature, trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.BaselineRegressor`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.BaselineRegressor`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       model_dir: see `headway.BaselineRegressor`.
@@ -104,11 +103,11 @@ class BaselineRegressor(V1Canned, estimators.BaselineRegressor):
         )
 
 
-class BaselineEstimator(V1Canned, estimators.BaselineEstimator):
-    """Has a head of the caller's on a model that looks at no feature, trained by an optimizer of `tf.compat.v1.train`.
+class BaselineEstimator(estimators.BaselineEstimator, V1Canned):
+    """A head of the caller's on a model that looks at no feature, trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.BaselineEstimator`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.BaselineEstimator`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       head: see `headway.BaselineEstimator`.

@@ -21,11 +21,11 @@ _DEEP_RATE = 0.001
 _LINEAR_RATE = 0.005
 
 
-class DNNLinearCombinedClassifier(V1Canned, estimators.DNNLinearCombinedClassifier):
+class DNNLinearCombinedClassifier(estimators.DNNLinearCombinedClassifier, V1Canned):
     """Classifies with a wide and deep model, trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.DNNLinearCombinedClassifier`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.DNNLinearCombinedClassifier`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       model_dir: see `headway.DNNLinearCombinedClassifier`.
@@ -99,11 +99,11 @@ class DNNLinearCombinedClassifier(V1Canned, estimators.DNNLinearCombinedClassifi
         )
 
 
-class DNNLinearCombinedRegressor(V1Canned, estimators.DNNLinearCombinedRegressor):
+class DNNLinearCombinedRegressor(estimators.DNNLinearCombinedRegressor, V1Canned):
     """Predicts numbers with a wide and deep model, trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.DNNLinearCombinedRegressor`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.DNNLinearCombinedRegressor`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       model_dir: see `headway.DNNLinearCombinedRegressor`.
@@ -174,11 +174,11 @@ class DNNLinearCombinedRegressor(V1Canned, estimators.DNNLinearCombinedRegressor
         )
 
 
-class DNNLinearCombinedEstimator(V1Canned, estimators.DNNLinearCombinedEstimator):
-    """Has a head of the caller's on a wide and deep model, trained by an optimizer of `tf.compat.v1.train`.
+class DNNLinearCombinedEstimator(estimators.DNNLinearCombinedEstimator, V1Canned):
+    """A head of the caller's on a wide and deep model, trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.DNNLinearCombinedEstimator`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.DNNLinearCombinedEstimator`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       head: see `headway.DNNLinearCombinedEstimator`.

@@ -20,11 +20,11 @@ from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned
 _RATE = 0.05
 
 
-class DNNClassifier(V1Canned, estimators.DNNClassifier):
-    """Classifies with a deep network over feature columns, trained by an optimizer of `tf.compat.v1.train`.
+class DNNClassifier(estimators.DNNClassifier, V1Canned):
+    """Classifies with a deep network trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.DNNClassifier`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.DNNClassifier`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       hidden_units: see `headway.DNNClassifier`.
@@ -88,11 +88,11 @@ class DNNClassifier(V1Canned, estimators.DNNClassifier):
         )
 
 
-class DNNRegressor(V1Canned, estimators.DNNRegressor):
-    """Predicts numbers with a deep network over feature columns, trained by an optimizer of `tf.compat.v1.train`.
+class DNNRegressor(estimators.DNNRegressor, V1Canned):
+    """Predicts numbers with a deep network trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.DNNRegressor`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.DNNRegressor`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       hidden_units: see `headway.DNNRegressor`.
@@ -153,11 +153,11 @@ class DNNRegressor(V1Canned, estimators.DNNRegressor):
         )
 
 
-class DNNEstimator(V1Canned, estimators.DNNEstimator):
-    """Has a head of the caller's on a deep network over feature columns, trained by an optimizer of `tf.compat.v1.train`.
+class DNNEstimator(estimators.DNNEstimator, V1Canned):
+    """A head of the caller's on a deep network trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.DNNEstimator`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.DNNEstimator`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       head: see `headway.DNNEstimator`.

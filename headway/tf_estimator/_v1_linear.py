@@ -17,11 +17,11 @@ from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned, falling_ra
 _RATE = 0.2
 
 
-class LinearClassifier(V1Canned, estimators.LinearClassifier):
-    """Classifies with a linear model over feature columns, trained by an optimizer of `tf.compat.v1.train`.
+class LinearClassifier(estimators.LinearClassifier, V1Canned):
+    """Classifies with a linear model trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.LinearClassifier`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.LinearClassifier`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       feature_columns: see `headway.LinearClassifier`.
@@ -78,11 +78,11 @@ class LinearClassifier(V1Canned, estimators.LinearClassifier):
         )
 
 
-class LinearRegressor(V1Canned, estimators.LinearRegressor):
-    """Predicts numbers with a linear model over feature columns, trained by an optimizer of `tf.compat.v1.train`.
+class LinearRegressor(estimators.LinearRegressor, V1Canned):
+    """Predicts numbers with a linear model trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.LinearRegressor`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.LinearRegressor`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       feature_columns: see `headway.LinearRegressor`.
@@ -136,11 +136,11 @@ class LinearRegressor(V1Canned, estimators.LinearRegressor):
         )
 
 
-class LinearEstimator(V1Canned, estimators.LinearEstimator):
-    """Has a head of the caller's on a linear model over feature columns, trained by an optimizer of `tf.compat.v1.train`.
+class LinearEstimator(estimators.LinearEstimator, V1Canned):
+    """A head of the caller's on a linear model trained by an optimizer of `tf.compat.v1.train`.
 
-    The arguments are those of `headway.LinearEstimator`, with the differences below; the variables and slots in
-    checkpoints have the names that tf.compat.v1.estimator gave them.
+    The arguments are those of `headway.LinearEstimator`, with the differences below; variables and slots
+    have the names in checkpoints that tf.compat.v1.estimator gave them.
 
     Args:
       head: see `headway.LinearEstimator`.
