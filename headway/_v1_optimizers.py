@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -36,9 +38,18 @@ class V1Optimizer:
     def _named(self, variables: Sequence[tf.Variable]) -> Iterator[None]:
         owners = [f"{variable.name.partition(':')[0]}/" for variable in variables]
 
+        seen: collections.Counter[str] = collections.Counter()
+
         def rename(name: str) -> str:
             owner = max((owner for owner in owners if name.startswith(owner)), key=len, default=None)
-            return f"{self.scope}{name}" if owner is None else f"{owner}{self.slots}{name.removeprefix(owner)}"
+            if owner is None:
+                return f"{self.scope}{name}"
+            if tf.executing_eagerly():
+                # The second slot of a kind has a number, and TensorFlow goes on counting from one step to the next.
+                name = re.sub(r"_\d+$", "", name)
+                seen[name] += 1
+                name = name if seen[name] == 1 else f"{name}_{seen[name] - 1}"
+            return f"{owner}{self.slots}{name.removeprefix(owner)}"
 
         context = _context.current()
         renamed = [] if context is None else context.renamed
@@ -46,4 +57,5 @@ class V1Optimizer:
         try:
             yield
         finally:
-            renamed.pop()
+            # Another replica's may be the last.
+            renamed.remove(rename)

@@ -62,6 +62,7 @@ class DeepPart:
     dropout: float
     batch_norm: bool
     optimizer: OptimizerMaker
+    scope: str = "dnn"
 
     def logits(
         self,
@@ -73,7 +74,7 @@ class DeepPart:
         seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
-        variables = Variables("dnn", shared)
+        variables = Variables(self.scope, shared)
         net = fc.dense_tensor(self.columns, features, variables.under("input_from_feature_columns/input_layer"))
         for i, width in enumerate(self.hidden_units):
             scope = f"hiddenlayer_{i}"
@@ -97,6 +98,7 @@ class LinearPart:
     optimizer: OptimizerMaker | LinearSDCA
     # Only combined models write the summaries of the linear logits, as in tf.estimator.
     summarizes_logits: bool
+    scope: str = "linear"
 
     def logits(
         self,
@@ -109,7 +111,7 @@ class LinearPart:
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
         del training, seed
-        variables = Variables("linear", shared)
+        variables = Variables(self.scope, shared)
         variable = variables.under("linear_model")
         logits = fc.linear_logits(self.columns, features, units, variable, self.sparse_combiner)
         *weights, bias = variables.trainable

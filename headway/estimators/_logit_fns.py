@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from headway import feature_columns as fc
 from headway._spec import ModeKeys
 from headway.estimators._canned_model import Activation, Part, deep_part, linear_part
 from headway.estimators._model import argument_names
+
+# The model_fn has an optimizer of its own.
+_UNUSED = "SGD"
 
 
 def call_logit_fn(logit_fn: Callable[..., Any], features: Any, mode: str, params: Any, config: Any) -> Any:
@@ -68,7 +72,8 @@ def dnn_logit_fn_builder(
       batch_norm: whether each hidden layer is followed by batch normalisation.
 
     Returns:
-      `logit_fn(features, mode)`, which returns float32 `[B, units]`. Its variables are called `dnn/...`.
+      `logit_fn(features, mode)`, which returns float32 `[B, units]`. Its variables are called as those of
+      `DNNClassifier`, without "dnn/": give them a scope.
 
     Raises:
       ValueError: if an argument is not as above.
@@ -80,7 +85,8 @@ def dnn_logit_fn_builder(
       TensorShape([2, 3])
     """
     del input_layer_partitioner
-    part = deep_part(feature_columns, hidden_units, "SGD", activation_fn, dropout, batch_norm)
+    part = deep_part(feature_columns, hidden_units, _UNUSED, activation_fn, dropout, batch_norm)
+    part = dataclasses.replace(part, scope="")
     _check_units(units)
 
     def dnn_logit_fn(features: Any, mode: str) -> tf.Tensor:
@@ -100,7 +106,8 @@ def linear_logit_fn_builder(
       sparse_combiner: how the weights of several values in a row are combined: "sum", "mean" or "sqrtn".
 
     Returns:
-      `logit_fn(features)`, which returns float32 `[B, units]`. Its variables are called `linear/linear_model/...`.
+      `logit_fn(features)`, which returns float32 `[B, units]`. Its variables are called
+      `linear_model/...`.
 
     Raises:
       ValueError: if an argument is not as above.
@@ -110,7 +117,7 @@ def linear_logit_fn_builder(
       >>> logit_fn({"x": tf.constant([1.0])}).numpy()
       array([[0., 0.]], dtype=float32)
     """
-    part = linear_part(feature_columns, "SGD", sparse_combiner)
+    part = dataclasses.replace(linear_part(feature_columns, _UNUSED, sparse_combiner), scope="")
     _check_units(units)
 
     def linear_logit_fn(features: Any) -> tf.Tensor:

@@ -75,7 +75,6 @@ class Call:
       variables: full name -> variable, in the order in which they were asked for.
       pending: full name -> symbolic tensor that a new variable is to start from.
       optimizers: class name -> the optimizers of that class, in the order in which they asked.
-      renamed: see `StepContext`.
     """
 
     mode: str
@@ -84,7 +83,6 @@ class Call:
     variables: dict[str, tf.Variable] = dataclasses.field(default_factory=dict)
     pending: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     optimizers: dict[str, list[keras.optimizers.Optimizer]] = dataclasses.field(default_factory=dict)
-    renamed: list[Callable[[str], str]] = dataclasses.field(default_factory=list)
 
 
 class VariableStore:
@@ -96,6 +94,8 @@ class VariableStore:
     Attributes:
       kept: state that is no variable, by name.
       unset: names of variables that start from a tensor of the graph, and still hold zeros.
+      renamed: see `StepContext`. It belongs to no single call: replicas make the slots of compat.v1 optimizers
+        together.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
@@ -105,6 +105,7 @@ class VariableStore:
         self._local_start: dict[tuple[str, str], Any] = {}
         self.kept: dict[str, Kept] = {}
         self.unset: set[str] = set()
+        self.renamed: list[Callable[[str], str]] = []
         with strategy.scope():
             step = tf.Variable(
                 tf.zeros([], tf.int64),
@@ -230,9 +231,7 @@ class VariableStore:
                 prefix = prefix.removeprefix(call.base_scope).removeprefix("/")
             role = "metric" if tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (kwargs.get("collections") or ()) else "model"
             name = f"{prefix}/{name}" if prefix else name
-            for rename in call.renamed:
-                name = rename(name)
-            return name, role
+            return (self.renamed[-1](name) if self.renamed else name), role
         path, owner = scope
         if isinstance(owner, keras.optimizers.Optimizer):
             return self._optimizer_name(owner, name, call), "optimizer"

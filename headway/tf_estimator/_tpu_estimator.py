@@ -235,7 +235,7 @@ def _check_no_cluster(config: RunConfig, embedding_config_spec: Any) -> None:
     if config.cluster is not None:
         raise ValueError(
             "TPUEstimator runs on the CPUs and GPUs of this machine: RunConfig(cluster=...) must be None. For a TPU, "
-            "give the model to a headway.Estimator with RunConfig(train_distribute=tf.distribute.TPUStrategy(resolver)). "
+            "give the model to a headway.Estimator with RunConfig(train_distribute=tf.distribute.TPUStrategy(...)). "
             f"Received: {config.cluster!r}."
         )
     if embedding_config_spec is not None:

@@ -11,9 +11,8 @@ from headway import _context, _summary, estimators
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators._canned_model import CannedEstimator
 from headway.estimators._run_config import RunConfig
-from headway.heads import BinaryClassHead, Head, RegressionHead, _curves
-from headway.heads._accumulator import Formula
-from headway.heads._keys import MetricKeys
+from headway.heads import BinaryClassHead, Head, RegressionHead
+from headway.heads._binary import with_trapezoids
 from headway.tf_estimator._v1_estimator import Estimator
 
 Optimizer = Any  # a name, an optimizer of tf.compat.v1.train, or a function that returns one
@@ -33,23 +32,12 @@ _CLASSIFIERS: Final = (
 )
 
 
-class _V1BinaryClassHead(BinaryClassHead):
-    """The head of the classifiers for two classes: one of its metrics has another formula."""
-
-    def __init__(self, head: BinaryClassHead) -> None:
-        vars(self).update(vars(head))
-
-    def _formulas(self) -> dict[str, Formula]:
-        area = _curves.area_under_precision_recall_by_trapezoids
-        return {**super()._formulas(), MetricKeys.AUC_PRECISION_RECALL: lambda sums: area(sums["histogram"])}
-
-
 class V1Canned(CannedEstimator, Estimator):
     """A ready-made estimator with the summaries and the metrics of version 1."""
 
     def __init__(self, head: Head, parts: Any, weight_column: Any, **settings: Any) -> None:
         if type(head) is BinaryClassHead and isinstance(self, _CLASSIFIERS):
-            head = _V1BinaryClassHead(head)
+            head = with_trapezoids(head)
         super().__init__(head, parts, weight_column, **settings)
 
     def _canned_model_fn(self, features: Any, labels: Any, mode: str, config: RunConfig) -> EstimatorSpec:

@@ -34,7 +34,9 @@ def described_value(value: Any) -> dict[str, Any]:
         members = {name: _member(value, name) for name in dir(value) if not name.startswith("_")}
         # What every tuple or exception has belongs to no API.
         members = {
-            name: member for name, member in members.items() if not hasattr(tuple, name) and not hasattr(Exception, name)
+            name: member
+            for name, member in members.items()
+            if not hasattr(tuple, name) and not hasattr(Exception, name)
         }
         return {"kind": "class", "parameters": parameters(value), "members": members}
     if callable(value):
