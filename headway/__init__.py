@@ -23,6 +23,7 @@ _HOMES = {
     "feature_columns": "headway.feature_columns",
     "heads": "headway.heads",
     "input_pipelines": "headway.input_pipelines",
+    "tf_estimator": "headway.tf_estimator",
     "BaselineClassifier": "headway.estimators",
     "BaselineEstimator": "headway.estimators",
     "BaselineRegressor": "headway.estimators",
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     from headway import feature_columns as feature_columns
     from headway import heads as heads
     from headway import input_pipelines as input_pipelines
+    from headway import tf_estimator as tf_estimator
     from headway.estimators import BaselineClassifier as BaselineClassifier
     from headway.estimators import BaselineEstimator as BaselineEstimator
     from headway.estimators import BaselineRegressor as BaselineRegressor

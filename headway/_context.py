@@ -45,6 +45,8 @@ class StepContext:
       loss_is_share: whether the losses of the replicas add up to the loss of the global batch. Heads set it; the loss
         of any other model_fn is taken to be a mean over the replica's own batch.
       optimizer_scope: what the names of the optimizers' variables begin with in checkpoints.
+      renamed: functions from the name that a variable is asked for by to the one that it is kept under. The last
+        counts.
     """
 
     mode: str
@@ -67,6 +69,7 @@ class StepContext:
     keep: Callable[[str, Callable[[], Any]], Any] | None = None
     loss_is_share: bool = False
     optimizer_scope: str = "training"
+    renamed: list[Callable[[str], str]] = dataclasses.field(default_factory=list)
 
 
 class NeedsFunctions(Exception):

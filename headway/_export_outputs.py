@@ -221,6 +221,12 @@ class EvalOutput(ExportOutput):
       ['loss', 'predictions/ids']
     """
 
+    LOSS_NAME = "loss"
+    PREDICTIONS_NAME = "predictions"
+    METRICS_NAME = "metrics"
+    METRIC_VALUE_SUFFIX = "value"
+    METRIC_UPDATE_SUFFIX = "update_op"
+
     method_name = "tensorflow/supervised/eval"
 
     def __init__(self, loss: Any = None, predictions: Any = None, metrics: Any = None) -> None:

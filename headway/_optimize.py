@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from headway import _context, _gradients, _tensorflow, _updates
+from headway._v1_optimizers import V1Optimizer
 
 _NOT_AN_OPTIMIZER = (
     "`optimizer` must be a Keras 3 optimizer (keras.optimizers.Optimizer). Received: {received!r} of type {kind}. "
@@ -21,7 +22,12 @@ _NOT_REBUILDABLE = (
     "returns the optimizer."
 )
 
-_Pairs = list[tuple[keras.optimizers.Optimizer, list[tf.Variable]]]
+_NO_ACCUMULATION = (
+    "RunConfig(gradient_accumulation={steps}) needs a Keras optimizer: those of tf.compat.v1.train have no such "
+    "setting. Received: {optimizer!r}."
+)
+
+_Pairs = list[tuple[Any, list[tf.Variable]]]  # Keras optimizers, which are untyped, and V1Optimizers
 
 
 def minimize(
@@ -89,14 +95,18 @@ def minimize(
     with tf.control_dependencies([op for op in update_ops or () if op is not None and not tf.executing_eagerly()]):
         gradients = iter(_gradients.of_loss(loss, [value for _, values in pairs for value in values], context))
         for own, values in pairs:
+            mine = [next(gradients) for _ in values]
+            if isinstance(own, V1Optimizer):
+                own.apply(_as_parts(mine), values)
+                continue
             if not own.built:
                 own.build(values)
-            mine = [next(gradients) for _ in values]
             # Keras updates the variables of a strategy only where its replicas run.
             if not context.variables_only:
                 _apply(own, mine, values)
     for own, _ in pairs:
-        context.values[_unused(f"learning_rate/{own.name}", context)] = tf.cast(own.learning_rate, tf.float32)
+        if not isinstance(own, V1Optimizer):
+            context.values[_unused(f"learning_rate/{own.name}", context)] = tf.cast(own.learning_rate, tf.float32)
     context.global_step.assign_add(1)
     return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
 
@@ -114,7 +124,7 @@ def _pairs(optimizer: Any, variables: Sequence[Any]) -> _Pairs:
     pairs: _Pairs = []
     seen: set[int] = set()
     for own, mine in given:
-        if not isinstance(own, keras.optimizers.Optimizer):
+        if not isinstance(own, (keras.optimizers.Optimizer, V1Optimizer)):
             raise TypeError(_NOT_AN_OPTIMIZER.format(received=own, kind=type(own).__name__))
         values = [_tensorflow.keras_variable_value(variable) for variable in mine]
         twice = [value.name for value in values if id(value) in seen]
@@ -134,8 +144,13 @@ def _unused(key: str, context: _context.StepContext) -> str:
     return key if key not in taken else next(name for i in range(1, 99) if (name := f"{key}_{i}") not in taken)
 
 
-def _own(optimizer: keras.optimizers.Optimizer, context: _context.StepContext) -> keras.optimizers.Optimizer:
+def _own(optimizer: Any, context: _context.StepContext) -> Any:
     """Returns `optimizer`, or its like with the settings of the run, whose variables belong to the estimator."""
+    if isinstance(optimizer, V1Optimizer):
+        if context.gradient_accumulation > 1:
+            steps = context.gradient_accumulation
+            raise ValueError(_NO_ACCUMULATION.format(steps=steps, optimizer=optimizer.optimizer))
+        return optimizer
     changes: dict[str, Any] = {}
     if context.gradient_accumulation > 1:
         changes["gradient_accumulation_steps"] = context.gradient_accumulation
@@ -162,13 +177,14 @@ def _apply(
 
 
 def _apply_by_keras(optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[tf.Variable]) -> None:
-    replicas = _context.num_replicas()
     # Keras squares the values of a sparse gradient, also where several belong to one row.
-    gradients = [_gradients.merged(gradient) for gradient in gradients]
-    if replicas > 1:
-        # Keras adds the gradients of the replicas up, and they hold the sum already.
-        gradients = [_part_of_sum(gradient, replicas) for gradient in gradients]
-    optimizer.apply(gradients, variables)
+    optimizer.apply(_as_parts([_gradients.merged(gradient) for gradient in gradients]), variables)
+
+
+def _as_parts(gradients: list[Any]) -> list[Any]:
+    """Returns gradients for an optimizer that adds those of the replicas up: they hold the sum already."""
+    replicas = _context.num_replicas()
+    return gradients if replicas == 1 else [_part_of_sum(gradient, replicas) for gradient in gradients]
 
 
 def _part_of_sum(gradient: Any, replicas: int) -> Any:

@@ -26,6 +26,14 @@ MODULES = [
     "headway.heads",
     "headway.heads.losses",
     "headway.input_pipelines",
+    "headway.tf_estimator",
+    "headway.tf_estimator.experimental",
+    "headway.tf_estimator.export",
+    "headway.tf_estimator.v1",
+    "headway.tf_estimator.v1.experimental",
+    "headway.tf_estimator.v1.inputs",
+    "headway.tf_estimator.v1.tpu",
+    "headway.tf_estimator.v1.tpu.experimental",
 ]
 
 

@@ -19,7 +19,7 @@ class Variables:
     """Makes the variables of one part of a model; a `headway.feature_columns` variable factory.
 
     Args:
-      prefix: what the full names begin with, such as "dnn".
+      prefix: what the full names begin with, such as "dnn"; "" for nothing.
       shared: the variables of the model that belong to none of its parts, by name; those asked for are added.
 
     Attributes:
@@ -35,7 +35,7 @@ class Variables:
 
     def under(self, prefix: str) -> Variables:
         """Returns a variable factory whose names begin with `prefix` as well."""
-        inner = Variables(f"{self.prefix}/{prefix}", self._shared)
+        inner = Variables(self._full(prefix), self._shared)
         inner.trainable = self.trainable
         return inner
 
@@ -61,7 +61,10 @@ class Variables:
         trainable: bool = True,
     ) -> tf.Variable:
         """Returns the variable of that name: a new one, or the one that the estimator keeps under the name."""
-        return self._make(f"{self.prefix}/{name}", shape, initializer, dtype, trainable)
+        return self._make(self._full(name), shape, initializer, dtype, trainable)
+
+    def _full(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
 
     def _make(
         self, name: str, shape: tuple[int, ...], initializer: Any, dtype: tf.DType, trainable: bool

@@ -58,6 +58,7 @@ class DeepPart:
     columns: tuple[fc.FeatureColumn, ...]
     hidden: HiddenLayers
     optimizer: OptimizerMaker
+    scope: str = "dnn"
 
     def logits(
         self,
@@ -69,7 +70,7 @@ class DeepPart:
         seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
-        variables = Variables("dnn", shared)
+        variables = Variables(self.scope, shared)
         net = fc.dense_tensor(self.columns, features, variables.under("input_from_feature_columns/input_layer"))
         net = self.hidden(net, variables, training=training, seed=seed)
         logits = layers.dense(net, units, variables.under("logits"))
@@ -86,6 +87,7 @@ class LinearPart:
     optimizer: OptimizerMaker | LinearSDCA
     # Only combined models write the summaries of the linear logits, as in tf.estimator.
     summarizes_logits: bool
+    scope: str = "linear"
 
     def logits(
         self,
@@ -98,7 +100,7 @@ class LinearPart:
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
         del training, seed
-        variables = Variables("linear", shared)
+        variables = Variables(self.scope, shared)
         variable = variables.under("linear_model")
         logits = fc.linear_logits(self.columns, features, units, variable, self.sparse_combiner)
         *weights, bias = variables.trainable

@@ -21,12 +21,15 @@ from headway.estimators._when import Progress
 class NanLossDuringTrainingError(tf.compat.v1.train.NanLossDuringTrainingError):
     """The loss became NaN. The weights of this step are lost; the last checkpoint is good.
 
+    It is a `tf.compat.v1.train.NanLossDuringTrainingError`, and so a RuntimeError.
+
     Example:
       >>> str(NanLossDuringTrainingError())
       'NaN loss during training.'
     """
 
     def __str__(self) -> str:
+        # TensorFlow's own says the same of every NaN.
         return RuntimeError.__str__(self) or "NaN loss during training."
 
 

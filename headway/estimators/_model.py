@@ -209,6 +209,7 @@ class Model:
             records_lookups=mode == ModeKeys.TRAIN and tape is None and not config.jit_compile,
             training_metrics=config.training_metrics,
             keep=self.store.keep,
+            renamed=self.store.renamed,
         )
 
     def _count_step(self, context: StepContext, before: tf.Tensor | None) -> None:

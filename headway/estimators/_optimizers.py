@@ -10,7 +10,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-OptimizerMaker = Callable[[], keras.optimizers.Optimizer]
+from headway._v1_optimizers import V1Optimizer
+from headway.estimators._v1_canned_optimizers import V1OptimizerMaker
+
+OptimizerMaker = Callable[[], keras.optimizers.Optimizer | V1Optimizer]
 
 _NO_OPTIMIZER = (
     "The given object is not a tf.keras.optimizers.Optimizer instance. Given: {received!r}. `{argument}` must be the "
@@ -48,7 +51,8 @@ def optimizer_maker(optimizer: Any, learning_rate: float, argument: str) -> Opti
     """Returns a function that makes the optimizer, to be called inside the model_fn.
 
     Args:
-      optimizer: the name of a Keras optimizer in any case, an instance, or a function that returns one.
+      optimizer: the name of a Keras optimizer in any case, an instance, or a function that returns one; or a
+        `V1OptimizerMaker`, which is returned as it is.
       learning_rate: that of an optimizer given by name.
       argument: how the user calls the argument, for error messages.
 
@@ -56,6 +60,8 @@ def optimizer_maker(optimizer: Any, learning_rate: float, argument: str) -> Opti
       ValueError: if the name is unknown, or the object is no Keras optimizer. The function that is returned raises it
         as well, where a user's function returns something else.
     """
+    if isinstance(optimizer, V1OptimizerMaker):
+        return optimizer
     if isinstance(optimizer, str):
         by_lower_name = {name.lower(): known for name, known in _classes().items()}
         if optimizer.lower() not in by_lower_name:

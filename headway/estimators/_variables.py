@@ -94,6 +94,8 @@ class VariableStore:
     Attributes:
       kept: state that is no variable, by name.
       unset: names of variables that start from a tensor of the graph, and still hold zeros.
+      renamed: see `StepContext`. It belongs to no single call: replicas make the slots of compat.v1 optimizers
+        together.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
@@ -103,6 +105,7 @@ class VariableStore:
         self._local_start: dict[tuple[str, str], Any] = {}
         self.kept: dict[str, Kept] = {}
         self.unset: set[str] = set()
+        self.renamed: list[Callable[[str], str]] = []
         with strategy.scope():
             step = tf.Variable(
                 tf.zeros([], tf.int64),
@@ -227,7 +230,8 @@ class VariableStore:
             if call.base_scope:
                 prefix = prefix.removeprefix(call.base_scope).removeprefix("/")
             role = "metric" if tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (kwargs.get("collections") or ()) else "model"
-            return (f"{prefix}/{name}" if prefix else name), role
+            name = f"{prefix}/{name}" if prefix else name
+            return (self.renamed[-1](name) if self.renamed else name), role
         path, owner = scope
         if isinstance(owner, keras.optimizers.Optimizer):
             return self._optimizer_name(owner, name, call), "optimizer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -93,6 +94,7 @@ class BinaryClassHead(ElementwiseHead):
         self._vocabulary = checked_vocabulary(label_vocabulary, _N_CLASSES)
         self._label_smoothing = checked_smoothing(label_smoothing, loss_fn, self._loss_fn_arguments)
         self._class_weights = checked_class_weights(class_weights, _N_CLASSES, label_vocabulary)
+        self._precision_recall_area = _curves.area_under_precision_recall
         self._add_metrics(metrics)
 
     @property
@@ -160,9 +162,16 @@ class BinaryClassHead(ElementwiseHead):
             MetricKeys.LABEL_MEAN: _decisions.mean(_decisions.LABEL),
             MetricKeys.ACCURACY_BASELINE: _accuracy_baseline,
             MetricKeys.AUC: lambda sums: _curves.area_under_roc(sums["histogram"]),
-            MetricKeys.AUC_PRECISION_RECALL: lambda sums: _curves.area_under_precision_recall(sums["histogram"]),
+            MetricKeys.AUC_PRECISION_RECALL: lambda sums: self._precision_recall_area(sums["histogram"]),
             **_decisions.at_thresholds(self._thresholds, _FIRST_THRESHOLD),
         }
+
+
+def with_trapezoids(head: BinaryClassHead) -> BinaryClassHead:
+    """Returns the head with the area under the precision-recall curve as tf.compat.v1.estimator computed it."""
+    copied = copy.copy(head)
+    copied._precision_recall_area = _curves.area_under_precision_recall_by_trapezoids
+    return copied
 
 
 def _accuracy_baseline(sums: Sums) -> tf.Tensor:

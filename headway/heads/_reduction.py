@@ -12,6 +12,10 @@ from headway._spec import ModeKeys
 
 SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
 SUM = "sum"
+# Of tf.compat.v1.losses.Reduction: the sum of the weighted losses, divided by that of the weights, or by how many of
+# them are not zero.
+MEAN = "weighted_mean"
+SUM_BY_NONZERO_WEIGHTS = "weighted_sum_by_nonzero_weights"
 
 _SYNONYMS = {
     SUM_OVER_BATCH_SIZE: SUM_OVER_BATCH_SIZE,
@@ -21,11 +25,13 @@ _SYNONYMS = {
     # `tf.compat.v1.losses.Reduction` spells the same two reductions differently.
     tf.compat.v1.losses.Reduction.SUM: SUM,
     tf.compat.v1.losses.Reduction.SUM_OVER_BATCH_SIZE: SUM_OVER_BATCH_SIZE,
+    MEAN: MEAN,
+    SUM_BY_NONZERO_WEIGHTS: SUM_BY_NONZERO_WEIGHTS,
 }
 
 
 def checked_reduction(loss_reduction: Any) -> str:
-    """Returns `"sum"` or `"sum_over_batch_size"`, whichever `loss_reduction` means.
+    """Returns the reduction that `loss_reduction` means, by one of the names above.
 
     Raises:
       ValueError: if it is another reduction: a head's loss is always one number.
@@ -33,8 +39,9 @@ def checked_reduction(loss_reduction: Any) -> str:
     if not isinstance(loss_reduction, str) or loss_reduction not in _SYNONYMS:
         raise ValueError(
             f"Invalid loss_reduction: {loss_reduction!r}. `loss_reduction` must be 'sum_over_batch_size' (weighted "
-            "sum of the losses divided by their number) or 'sum'. A head's loss is one number: for a loss per "
-            "example, use `loss_fn`."
+            "sum of the losses divided by their number) or 'sum'; or 'weighted_mean' (divided by the sum of the "
+            "weights) or 'weighted_sum_by_nonzero_weights'. A head's loss is one number: for a loss per example, use "
+            "`loss_fn`."
         )
     return _SYNONYMS[loss_reduction]
 
@@ -62,7 +69,7 @@ def reduced_loss(
     Args:
       losses: float32, one per element.
       weights: float32, of a shape that the losses can be multiplied by; None where each is 1.
-      loss_reduction: `"sum_over_batch_size"` or `"sum"`.
+      loss_reduction: what `checked_reduction` returned.
       present: bool, the shape of the losses: the elements that count; None for all. The losses of others are 0.
     """
     weighted = losses if weights is None else losses * weights
@@ -70,9 +77,20 @@ def reduced_loss(
     if loss_reduction == SUM:
         _context.declare_loss_a_share()
         return total
-    elements = tf.size(weighted) if present is None else tf.math.count_nonzero(present)
-    count = _context.global_sum(tf.cast(elements, total.dtype))
-    return tf.math.divide_no_nan(total, count)
+    count = tf.cast(_divisor(weighted, weights, loss_reduction, present), total.dtype)
+    return tf.math.divide_no_nan(total, _context.global_sum(count))
+
+
+def _divisor(
+    weighted: tf.Tensor, weights: tf.Tensor | None, loss_reduction: str, present: tf.Tensor | None
+) -> tf.Tensor:
+    """Returns what the sum of this replica's losses is divided by: a count of elements, or the sum of their weights."""
+    if weights is None or loss_reduction == SUM_OVER_BATCH_SIZE:
+        return tf.size(weighted) if present is None else tf.math.count_nonzero(present)
+    each = tf.broadcast_to(weights, tf.shape(weighted))
+    if present is not None:
+        each = tf.where(present, each, tf.zeros_like(each))
+    return tf.reduce_sum(each) if loss_reduction == MEAN else tf.math.count_nonzero(each)
 
 
 def regularization(regularization_losses: Sequence[tf.Tensor] | None) -> tf.Tensor | None:

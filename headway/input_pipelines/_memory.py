@@ -252,6 +252,10 @@ class MemoryPipeline(Pipeline):
             )
         return self._replace(order=dataclasses.replace(self.order, num_shards=count, shard_index=number))
 
+    def joined(self) -> MemoryPipeline:
+        """Returns a pipeline whose batches go on across the end of an epoch; only the last of all may be short."""
+        return self._replace(order=dataclasses.replace(self.order, joined=True))
+
     def map_batches(self, fn: Callable[[Any], Any], *, key: Hashable = None) -> MemoryPipeline:
         """See `Pipeline.map_batches`. Up to 2 million rows are mapped at once, more batch by batch in `tf.data`."""
         mapped = None if self.stages else self.resident.mapped(fn, fn if key is None else key)

@@ -17,7 +17,8 @@ class RowOrder:
     The rows of shard `shard_index` are `shard_index`, `shard_index + num_shards`, and so on. Each epoch passes over
     all of them once, in row order, or in a permutation that is a function of (`seed`, epoch) alone. All shards have
     equally many batches: without `drop_remainder` the last batch of an epoch may be short, in a shard also empty; with
-    it, each shard leaves rows out until all have full batches only.
+    it, each shard leaves rows out until all have full batches only. Where epochs are joined, a batch goes on with the
+    next epoch, and only the last batch of all may be short.
     """
 
     num_table_rows: int
@@ -28,8 +29,11 @@ class RowOrder:
     seed: int
     num_shards: int = 1
     shard_index: int = 0
+    joined: bool = False
 
     def __post_init__(self) -> None:
+        if self.joined and self.num_shards > 1:
+            raise ValueError("A pipeline whose batches mix epochs cannot be sharded: shard the arrays that it reads.")
         if not self.batches_per_epoch:
             raise ValueError(
                 f"`drop_remainder=True` would drop all data: `batch_size` is {self.batch_size}, and there are only "
@@ -52,10 +56,14 @@ class RowOrder:
     @property
     def num_batches(self) -> int | None:
         """Batches of all epochs, or None without end."""
+        if self.joined and self.num_epochs is not None:
+            return -(-self.num_epochs * self.num_table_rows // self.batch_size)
         return None if self.num_epochs is None else self.num_epochs * self.batches_per_epoch
 
     def batches(self, start: int) -> tf.data.Dataset:
         """Returns the dataset of int64 row numbers `[batch]` from batch number `start` on."""
+        if self.joined:
+            return self._counted(self._joined_batches(start), start)
         first_epoch, first_batch = divmod(start, self.batches_per_epoch)
         last_epoch = _EPOCHS_FOR_EVER if self.num_epochs is None else max(self.num_epochs, first_epoch)
 
@@ -66,6 +74,9 @@ class RowOrder:
         dataset = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(
             tf.autograph.experimental.do_not_convert(epoch)
         )
+        return self._counted(dataset, start)
+
+    def _counted(self, dataset: tf.data.Dataset, start: int) -> tf.data.Dataset:
         left = tf.data.INFINITE_CARDINALITY if self.num_batches is None else max(0, self.num_batches - start)
         return dataset.apply(tf.data.experimental.assert_cardinality(left))
 
@@ -74,13 +85,27 @@ class RowOrder:
         # A dataset belongs to the graph that it is made in; outside of graphs the same one serves again.
         return _kept_batches(self, start) if tf.executing_eagerly() else _without_optimization(self.batches(start))
 
-    def _epoch(self, number: tf.Tensor, skip: tf.Tensor) -> tf.data.Dataset:
+    def _joined_batches(self, start: int) -> tf.data.Dataset:
+        first_epoch, skip = divmod(start * self.batch_size, self.num_table_rows)
+        last_epoch = _EPOCHS_FOR_EVER if self.num_epochs is None else max(self.num_epochs, first_epoch)
+
+        def rows_of(number: tf.Tensor) -> tf.Tensor:
+            return self._rows(number)[tf.where(number == first_epoch, skip, 0) :]
+
+        epochs = tf.data.Dataset.range(first_epoch, last_epoch).map(tf.autograph.experimental.do_not_convert(rows_of))
+        return epochs.rebatch(self.batch_size)
+
+    def _rows(self, number: tf.Tensor) -> tf.Tensor:
         rows = tf.range(self.num_rows, dtype=tf.int64)
         if self.shuffle:
             seed = tf.stack([tf.constant(self.seed, tf.int64), number])
             rows = tf.random.experimental.stateless_shuffle(rows, seed, alg="philox")
         if self.num_shards > 1:
             rows = rows * self.num_shards + self.shard_index
+        return rows
+
+    def _epoch(self, number: tf.Tensor, skip: tf.Tensor) -> tf.data.Dataset:
+        rows = self._rows(number)
         size, count = self.batch_size, self.batches_per_epoch
         full = min(self.num_rows // size, count)
         # Slices of one matrix cost nothing; the short batch comes behind them.

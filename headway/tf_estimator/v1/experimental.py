@@ -1,0 +1,33 @@
+"""The names of tf.compat.v1.estimator.experimental."""
+
+from __future__ import annotations
+
+from headway.estimators import InMemoryEvaluatorHook as InMemoryEvaluatorHook
+from headway.estimators import LinearSDCA as LinearSDCA
+from headway.estimators import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
+from headway.estimators import make_early_stopping_hook as make_early_stopping_hook
+from headway.estimators import make_stop_at_checkpoint_step_hook as make_stop_at_checkpoint_step_hook
+from headway.estimators import stop_if_higher_hook as stop_if_higher_hook
+from headway.estimators import stop_if_lower_hook as stop_if_lower_hook
+from headway.estimators import stop_if_no_decrease_hook as stop_if_no_decrease_hook
+from headway.estimators import stop_if_no_increase_hook as stop_if_no_increase_hook
+from headway.estimators._logit_fns import call_logit_fn as call_logit_fn
+from headway.estimators._logit_fns import dnn_logit_fn_builder as dnn_logit_fn_builder
+from headway.estimators._logit_fns import linear_logit_fn_builder as linear_logit_fn_builder
+from headway.tf_estimator._v1_kmeans import KMeans as KMeans
+
+__all__ = [
+    "InMemoryEvaluatorHook",
+    "KMeans",
+    "LinearSDCA",
+    "build_raw_supervised_input_receiver_fn",
+    "call_logit_fn",
+    "dnn_logit_fn_builder",
+    "linear_logit_fn_builder",
+    "make_early_stopping_hook",
+    "make_stop_at_checkpoint_step_hook",
+    "stop_if_higher_hook",
+    "stop_if_lower_hook",
+    "stop_if_no_decrease_hook",
+    "stop_if_no_increase_hook",
+]
