@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import keras
 import tensorflow as tf
 
 
@@ -297,7 +296,7 @@ def _metric_tensors(metrics: Any) -> dict[str, tf.Tensor]:
     for key, metric in metrics.items() if isinstance(metrics, Mapping) else [("metrics", metrics)]:
         name = _output_name(key, "metrics")
         name = name if name.startswith("metrics") else f"metrics/{name}"
-        value, update = (metric.result(), None) if isinstance(metric, keras.metrics.Metric) else metric
+        value, update = metric if isinstance(metric, tuple) else (metric.result(), None)
         if not isinstance(value, tf.Tensor):
             raise ValueError(f"{name} output value must be a Tensor; got {value}.")
         if update is not None and not isinstance(update, (tf.Tensor, tf.Variable, tf.Operation)):

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from headway import _context, _gradients, _tensorflow, _updates
+from headway import _context, _gradients, _keras_2, _tensorflow, _updates
 from headway._v1_optimizers import V1Optimizer
 
 _NOT_AN_OPTIMIZER = (
@@ -123,7 +123,8 @@ def _pairs(optimizer: Any, variables: Sequence[Any]) -> _Pairs:
         given = [(optimizer, variables)]
     pairs: _Pairs = []
     seen: set[int] = set()
-    for own, mine in given:
+    for received, mine in given:
+        own = _keras_2.modern(received)
         if not isinstance(own, (keras.optimizers.Optimizer, V1Optimizer)):
             raise TypeError(_NOT_AN_OPTIMIZER.format(received=own, kind=type(own).__name__))
         values = [_tensorflow.keras_variable_value(variable) for variable in mine]

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import keras
 import tensorflow as tf
 
-from headway import _context, _tensorflow
+from headway import _context, _keras_2, _tensorflow
 from headway._export_outputs import ClassificationOutput as ClassificationOutput
 from headway._export_outputs import EvalOutput as EvalOutput
 from headway._export_outputs import ExportOutput as ExportOutput
@@ -256,7 +256,7 @@ def _checked_eval_metric_ops(eval_metric_ops: Any) -> dict[str, Any]:
 def _checked_metric(key: Any, value: Any) -> Any:
     if not isinstance(key, str):
         raise TypeError(f"Keys of eval_metric_ops must be strings: the names of the metrics. Received: {key!r}.")
-    if isinstance(value, keras.metrics.Metric):
+    if isinstance(value, keras.metrics.Metric) or _keras_2.is_metric(value):
         return value
     # None stands for an operation under eager execution, which has run already.
     kinds = (tf.Operation, tf.Tensor, tf.Variable, keras.Variable) + ((type(None),) if tf.executing_eagerly() else ())

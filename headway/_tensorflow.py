@@ -8,11 +8,15 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import importlib
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
+from keras.src import optimizers as keras_optimizers
 from keras.src.backend.common import global_state, masking
 from keras.src.backend.common import variables as keras_variables
 from tensorflow.core.protobuf import trackable_object_graph_pb2
@@ -335,3 +339,103 @@ def add_listeners(hook: Any, listeners: Sequence[Any]) -> None:
     It takes them when it is made only. Can go with it.
     """
     hook._listeners.extend(listener for listener in listeners if listener not in hook._listeners)
+
+
+OLD_ESTIMATOR = "tensorflow.python.estimator"
+"""The package inside TensorFlow by which old libraries import the modules of tensorflow_estimator."""
+
+KERAS_3_ROOTS = ("keras._tf_keras.keras", "tensorflow.keras", "keras")
+"""The names of the modules that `tf.keras` (before and after `import tensorflow.keras`) and `keras` are."""
+
+
+def compat_modules(version: str) -> list[Any]:
+    """Returns the module objects that go by `tf.compat.v1` or `tf.compat.v2`; there are several of each.
+
+    `tf.compat.v1`, `import tensorflow.compat.v1`, and what each of them has as `compat.v1` are made by executing the
+    same files under other names. Can go when they are one.
+    """
+    importlib.import_module(f"tensorflow.compat.{version}")
+    ends = f".compat.{version}"
+    return [sys.modules[name] for name in sorted(sys.modules) if name.startswith("tensorflow.") and name.endswith(ends)]
+
+
+def keras_2_of_v1(name: str) -> Any:
+    """Returns the module of Keras 2 that `tf.compat.v1.layers` ("layers") and `nn.rnn_cell` ("rnn_cell") were.
+
+    Can go with compat.v1.
+    """
+    return importlib.import_module(f"tf_keras.api._v1.keras.__internal__.legacy.{name}")
+
+
+def keras_2(version: str) -> Any:
+    """Returns what `tf.keras` ("v2") or `tf.compat.v1.keras` ("v1") is with Keras 2. Can go with tf_keras."""
+    return importlib.import_module(f"tf_keras.api._{version}.keras")
+
+
+def keras_2_settings(optimizer: Any) -> tuple[dict[str, Any], Any]:
+    """Returns the configuration of an optimizer of Keras 2, and its learning rate as it was given.
+
+    That may be a number, a schedule, a function, or a tensor of the graph, which a configuration cannot hold. Can go
+    with tf_keras.
+    """
+    hyperparameters = getattr(optimizer, "_hyper", None)
+    if hyperparameters is None:
+        return optimizer.get_config(), optimizer._learning_rate
+    rate, hyperparameters["learning_rate"] = hyperparameters["learning_rate"], 0.0
+    try:
+        return optimizer.get_config(), rate
+    finally:
+        hyperparameters["learning_rate"] = rate
+
+
+def keras_2_compile_arguments(model: Any) -> dict[str, Any]:
+    """Returns loss and metrics of `compile` as the user gave them to a model of Keras 2, metrics without their state.
+
+    Can go with tf_keras.
+    """
+
+    def fresh(metric: Any) -> Any:
+        return type(metric).from_config(metric.get_config()) if hasattr(metric, "update_state") else metric
+
+    losses, metrics = model.compiled_loss, model.compiled_metrics
+    given = {"metrics": metrics._user_metrics, "weighted_metrics": metrics._user_weighted_metrics}
+    return {
+        "loss": losses._user_losses,
+        "loss_weights": losses._user_loss_weights,
+        **{name: tf.nest.map_structure(fresh, value) for name, value in given.items()},
+    }
+
+
+def let_keras_take(convert: Callable[[Any], Any]) -> None:
+    """Lets `compile` of Keras 3 take what `convert` makes an optimizer of, and leaves as it is otherwise.
+
+    Keras has no way to register optimizers of another kind. Can go with tf_keras.
+    """
+    get = keras_optimizers.get
+    if not hasattr(get, "of_keras"):
+
+        def get_converted(identifier: Any) -> Any:
+            return get(convert(identifier))
+
+        get_converted.of_keras = get  # type: ignore[attr-defined]
+        keras_optimizers.get = get_converted
+
+
+def add_names(module: types.ModuleType, loaders: Mapping[str, Callable[[], Any]]) -> None:
+    """Gives a module further names, each loaded when it is first used; the names that it has stay.
+
+    A module of TensorFlow may be a wrapper around another, which it asks for what it does not have.
+    """
+    plain: Any = getattr(module, "_tfmw_wrapped_module", module)
+    before = plain.__dict__.get("__getattr__")
+
+    def get(name: str) -> Any:
+        if name in loaders:
+            value = loaders[name]()
+            setattr(plain, name, value)
+            return value
+        if before is not None:
+            return before(name)
+        raise AttributeError(f"module {plain.__name__!r} has no attribute {name!r}")
+
+    plain.__getattr__ = get

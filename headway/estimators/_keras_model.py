@@ -13,10 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from headway import _context, _tensorflow
+from headway import _context, _keras_2, _tensorflow
 from headway._optimize import minimize
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators._estimator import Estimator
+from headway.estimators._keras_2_model import Keras2Model, check_model
 from headway.estimators._run_config import RunConfig
 
 
@@ -82,6 +83,10 @@ def model_to_estimator(
             # The state of the optimizer, which a model that was never trained lacks, is not used.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             keras_model = keras.saving.load_model(os.fspath(keras_model_path), custom_objects=custom_objects)
+    if _keras_2.is_model(keras_model):
+        check_model(keras_model)
+        of_keras_2 = Keras2Model(keras_model, dict(renamed_layers(keras_model)), metric_names_map or {}, export_outputs)
+        return Estimator(of_keras_2.model_fn, model_dir, config)
     _check_model(keras_model)
     values = [np.array(variable.numpy()) for variable in keras_model.variables]
     converted = _Converted(keras_model, stable_names(keras_model), values, metric_names_map or {}, export_outputs)
@@ -192,7 +197,7 @@ class _Converted:
         names = getattr(self.model, "output_names", None)
         if names is None:
             names = [f"output_{i + 1}" for i in range(len(flat))]
-        renamed = dict(_renamed(self.model))
+        renamed = dict(renamed_layers(self.model))
         return {renamed.get(name, name): value for name, value in zip(names, flat, strict=True)}
 
     def _metrics(self, measured: Any, labels: Any, outputs: Any) -> dict[str, Any]:
@@ -252,7 +257,7 @@ def _fresh(metrics: Any) -> Any:
 
 def stable_names(model: Any) -> list[str]:
     """Returns a full name for each of `model.variables` that does not depend on what else the program has built."""
-    renamed = dict(_renamed(model))
+    renamed = dict(renamed_layers(model))
     names, taken = [], set()
     for variable in model.variables:
         parts = variable.path.removeprefix(f"{model.name}/").split("/")
@@ -267,14 +272,14 @@ def stable_names(model: Any) -> list[str]:
     return names
 
 
-def _renamed(model: Any) -> Iterator[tuple[str, str]]:
+def renamed_layers(model: Any) -> Iterator[tuple[str, str]]:
     """Yields (name of a layer, its stable name) for the layers of the model, and of models in it."""
     layers = list(getattr(model, "layers", ()))
     stable = _numbered_anew([(layer.name, type(layer).__name__) for layer in layers])
     for layer, name in zip(layers, stable, strict=True):
         yield layer.name, name
         if hasattr(layer, "layers"):
-            yield from _renamed(layer)
+            yield from renamed_layers(layer)
 
 
 def _numbered_anew(names: Sequence[tuple[str, str]]) -> list[str]:

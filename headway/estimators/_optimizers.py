@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from headway import _keras_2
 from headway._v1_optimizers import V1Optimizer
 from headway.estimators._v1_canned_optimizers import V1OptimizerMaker
 
@@ -73,8 +74,9 @@ def optimizer_maker(optimizer: Any, learning_rate: float, argument: str) -> Opti
         return functools.partial(kind, learning_rate=learning_rate)
     if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
         return lambda: _checked(optimizer(), argument)
-    checked = _checked(optimizer, argument)
-    return lambda: checked
+    _checked(optimizer, argument)
+    # One of Keras 2 becomes another object for each call of the model_fn.
+    return lambda: _checked(optimizer, argument)
 
 
 def _checked(optimizer: Any, argument: str) -> keras.optimizers.Optimizer:
@@ -82,6 +84,7 @@ def _checked(optimizer: Any, argument: str) -> keras.optimizers.Optimizer:
         name = type(optimizer).__name__
         like = _V1_NAMES.get(name, name.removesuffix("Optimizer"))
         raise ValueError(_V1_OPTIMIZER.format(received=optimizer, argument=argument, like=like))
+    optimizer = _keras_2.modern(optimizer)
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise ValueError(_NO_OPTIMIZER.format(received=optimizer, argument=argument))
     return optimizer

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from headway import _context, _tensorflow
+from headway import _context, _keras_2, _tensorflow
 
 GLOBAL_STEP = "global_step"
 
@@ -165,7 +165,8 @@ class VariableStore:
     @contextlib.contextmanager
     def creator_scope(self, call: Call) -> Iterator[None]:
         """Answers requests for variables on behalf of `call`, for instance in another thread of it."""
-        graph = tf.compat.v1.get_default_graph()
+        # Keras 2 makes its variables in `tf.init_scope`, where code in a graph seems to run eagerly.
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
         def creator(next_creator: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
             del next_creator
@@ -192,7 +193,7 @@ class VariableStore:
         else:
             raise ModelFnVariablesError(self._unknown_message(name, call))
         call.variables[name] = variable
-        if not tf.executing_eagerly():
+        if graph is not None:
             _register(graph, variable, kwargs)
         return variable
 
@@ -229,7 +230,8 @@ class VariableStore:
             prefix = tf.get_current_name_scope()
             if call.base_scope:
                 prefix = prefix.removeprefix(call.base_scope).removeprefix("/")
-            role = "metric" if tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (kwargs.get("collections") or ()) else "model"
+            local = tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (kwargs.get("collections") or ())
+            role = "metric" if local or _keras_2.is_metric_variable(kwargs) else "model"
             name = f"{prefix}/{name}" if prefix else name
             return (self.renamed[-1](name) if self.renamed else name), role
         path, owner = scope

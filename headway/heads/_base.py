@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from headway import _context, _summary
+from headway import _context, _keras_2, _summary
 from headway._optimize import minimize
 from headway._spec import EstimatorSpec, ExportOutput, ModeKeys, PredictOutput
 from headway.heads import _reduction
@@ -130,7 +130,7 @@ def _check_training(optimizer: Any, trainable_variables: Any, train_op_fn: Any, 
         if not callable(train_op_fn):
             raise ValueError(f"train_op_fn must be a function of the loss. Received: {train_op_fn!r}.")
         return
-    if not isinstance(optimizer, keras.optimizers.Optimizer):
+    if not (isinstance(optimizer, keras.optimizers.Optimizer) or _keras_2.is_optimizer(optimizer)):
         advice = "Pass an instance, such as keras.optimizers.Adam()."
         if isinstance(optimizer, tf.compat.v1.train.Optimizer):
             advice = (

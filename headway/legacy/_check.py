@@ -1,0 +1,64 @@
+"""`headway check`: reads programs without running them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from headway.legacy._report import Finding, Report
+from headway.legacy._uses import uses_of
+
+
+def check(*paths: str | os.PathLike[str]) -> Report:
+    """Lists what programs use that today's TensorFlow has dropped, and what headway has for it.
+
+    The programs are read, not run. Each name is looked up in TensorFlow and Keras as they are installed.
+
+    Args:
+      *paths: Python files, and folders, of which all Python files in them are read.
+
+    Raises:
+      FileNotFoundError: if a path does not exist, or a folder has no Python files.
+      SyntaxError: if a file is no Python.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> import headway.legacy
+      >>> program = pathlib.Path(tempfile.mkdtemp()) / "program.py"
+      >>> _ = program.write_text('''import tensorflow as tf
+      ... model = tf.estimator.Estimator(model_fn)
+      ... rate = tf.placeholder(tf.float32, [])
+      ... ''')
+      >>> for finding in headway.legacy.check(program).findings:
+      ...     print(finding.line, finding.name, finding.kind, sep="  ")
+      2  tf.estimator.Estimator  headway run
+      3  tf.placeholder  edit
+    """
+    # It imports TensorFlow, and takes seconds.
+    from headway.legacy import _symbols
+
+    findings: list[Finding] = []
+    files = [file for path in paths for file in _python_files(Path(path))]
+    for file in files:
+        for use in uses_of(file.read_bytes(), str(file), _symbols.exists):
+            verdict = _symbols.verdict_on(use.name)
+            if verdict is not None:
+                findings.append(Finding(str(file), use.line, use.column, verdict.symbol, verdict.kind, verdict.advice))
+    return Report(tuple(findings), len(files), _symbols.VERSION)
+
+
+def _python_files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"There is no program {str(path)!r} in {os.getcwd()}.")
+        yield path
+        return
+    found = sorted(file for file in path.rglob("*.py") if not _is_hidden(file.relative_to(path)))
+    if not found:
+        raise FileNotFoundError(f"The folder {str(path)!r} has no Python files.")
+    yield from found
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
