@@ -26,6 +26,8 @@ from headway.estimators._canned_kmeans import KMeansClustering as KMeansClusteri
 from headway.estimators._canned_linear import LinearClassifier as LinearClassifier
 from headway.estimators._canned_linear import LinearEstimator as LinearEstimator
 from headway.estimators._canned_linear import LinearRegressor as LinearRegressor
+from headway.estimators._canned_rnn import RNNClassifier as RNNClassifier
+from headway.estimators._canned_rnn import RNNEstimator as RNNEstimator
 from headway.estimators._checkpoint_tools import CheckpointDiff as CheckpointDiff
 from headway.estimators._checkpoint_tools import average_checkpoints as average_checkpoints
 from headway.estimators._checkpoint_tools import diff_checkpoints as diff_checkpoints
@@ -123,6 +125,8 @@ __all__ = [
     "NanTensorHook",
     "PredictOutput",
     "ProfilerHook",
+    "RNNClassifier",
+    "RNNEstimator",
     "RegressionOutput",
     "Run",
     "RunConfig",

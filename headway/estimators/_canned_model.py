@@ -42,14 +42,17 @@ class Part(Protocol):
 
     def logits(
         self,
-        features: Mapping[str, Any],
+        features: dict[str, Any],
         units: int,
         shared: dict[str, tf.Variable],
         *,
         training: bool,
         seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
-        """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
+        """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`.
+
+        It may add to the features what the head reads.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +147,7 @@ def deep_part(
       ValueError: if one of the arguments is not as above.
     """
     return DeepPart(
-        columns=_names_argument(f"{prefix}feature_columns", lambda: fc.DenseFeatures(columns).feature_columns),
+        columns=names_argument(f"{prefix}feature_columns", lambda: fc.DenseFeatures(columns).feature_columns),
         hidden_units=_checked_units(hidden_units, f"{prefix}hidden_units"),
         activation=_checked_activation(activation_fn, f"{prefix}activation_fn"),
         dropout=_checked_dropout(dropout, f"{prefix}dropout"),
@@ -166,7 +169,7 @@ def linear_part(columns: Any, optimizer: Any, sparse_combiner: str, *, combined:
       ValueError: if one of the arguments is not as above.
     """
     prefix = "linear_" if combined else ""
-    checked = _names_argument(
+    checked = names_argument(
         f"{prefix}feature_columns",
         lambda: fc.LinearModel(columns, sparse_combiner=sparse_combiner).feature_columns,
     )
@@ -238,6 +241,7 @@ class CannedEstimator(Estimator):
       head: the head.
       parts: what brings the logits; at least one part.
       weight_column: what the head reads from the features; `ALL_FEATURES` if that is not known.
+      head_features: names of other features that the head reads where they are there.
       model_dir: see `Estimator`.
       config: see `Estimator`.
       warm_start_from: see `Estimator`.
@@ -249,6 +253,7 @@ class CannedEstimator(Estimator):
         parts: Sequence[Part],
         weight_column: Any,
         *,
+        head_features: tuple[str, ...] = (),
         model_dir: Any = None,
         config: RunConfig | None = None,
         warm_start_from: Any = None,
@@ -264,9 +269,9 @@ class CannedEstimator(Estimator):
             self._solver.loss_type(head)
         self._weight = None if weight_column is ALL_FEATURES else getattr(weight_column, "key", weight_column)
         columns = [column for part in self._parts for column in part.columns]
-        keep: tuple[str, ...] | None = (
-            None if weight_column is ALL_FEATURES else () if self._weight is None else (self._weight,)
-        )
+        keep: tuple[str, ...] | None = None
+        if weight_column is not ALL_FEATURES:
+            keep = head_features if self._weight is None else (self._weight, *head_features)
         if keep is not None and self._solver is not None:
             keep += (self._solver.example_id_column,)
         self._inputs = _Inputs(columns, keep)
@@ -284,7 +289,7 @@ class CannedEstimator(Estimator):
                 f"Feature {self._weight} is not in features dictionary: the head reads the example weights from it "
                 f"(`weight_column`). Features that are there: {list(self._inputs.seen)}."
             )
-        features = features if fc.is_transformed(features) else self._inputs(features)
+        features = dict(features if fc.is_transformed(features) else self._inputs(features))
         units, training = self._head.logits_dimension, mode == ModeKeys.TRAIN
         logits: list[tf.Tensor] = []
         shared: dict[str, tf.Variable] = {}
@@ -297,7 +302,8 @@ class CannedEstimator(Estimator):
 
         def train(loss: tf.Tensor) -> Any:
             if self._solver is None:
-                return minimize([(make(), variables) for make, variables in trained], loss)
+                pairs = [(make(), variables) for make, variables in trained]
+                return minimize(pairs, loss, formulas="keras_2")
             (part,), ((_, variables),) = self._parts, trained
             return self._solver.step(self._solver_batch(features, labels, whole), part.columns, variables)
 
@@ -326,7 +332,8 @@ def classification_head(n_classes: int, weight_column: Any, label_vocabulary: An
     )
 
 
-def _names_argument(argument: str, make: Callable[[], tuple[fc.FeatureColumn, ...]]) -> tuple[fc.FeatureColumn, ...]:
+def names_argument(argument: str, make: Callable[[], tuple[fc.FeatureColumn, ...]]) -> tuple[fc.FeatureColumn, ...]:
+    """Returns `make()`, whose errors then begin with the name of the argument that they are about."""
     try:
         return make()
     except ValueError as error:
