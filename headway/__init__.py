@@ -144,9 +144,9 @@ if TYPE_CHECKING:
     from headway.estimators import NanTensorHook as NanTensorHook
     from headway.estimators import PredictOutput as PredictOutput
     from headway.estimators import ProfilerHook as ProfilerHook
+    from headway.estimators import RegressionOutput as RegressionOutput
     from headway.estimators import RNNClassifier as RNNClassifier
     from headway.estimators import RNNEstimator as RNNEstimator
-    from headway.estimators import RegressionOutput as RegressionOutput
     from headway.estimators import Run as Run
     from headway.estimators import RunConfig as RunConfig
     from headway.estimators import ServingInputReceiver as ServingInputReceiver

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,8 +15,10 @@ from headway import feature_columns as fc
 from headway._optimize import minimize
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _canned_layers as layers
+from headway.estimators._canned_keras import CannedKerasModel
 from headway.estimators._canned_layers import Variables
 from headway.estimators._estimator import Estimator
+from headway.estimators._model import dtype_policy
 from headway.estimators._optimizers import OptimizerMaker, optimizer_maker
 from headway.estimators._run_config import RunConfig
 from headway.estimators._sdca import Batch, LinearSDCA, example_ids
@@ -308,6 +311,35 @@ class CannedEstimator(Estimator):
             return self._solver.step(self._solver_batch(features, labels, whole), part.columns, variables)
 
         return self._head.create_estimator_spec(features, mode, whole, labels=labels, train_op_fn=train)
+
+    def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> keras.Model:
+        """Returns a Keras 3 model of raw features with the trained weights, whose predictions are those of `predict`.
+
+        Its weights are Keras's, under the names that they have here (`dnn/logits/kernel`), and `fit` can train them
+        on; dropout stays off then, and batch normalisation keeps its averages.
+
+        Args:
+          checkpoint_path: path of a checkpoint, without ending; the newest one by default.
+
+        Raises:
+          ValueError: if the model has not been trained.
+        """
+        reader = tf.train.load_checkpoint(os.fspath(checkpoint_path or self._trained_path()))
+        # A model without columns only counts the rows.
+        spec = self._inputs.parse_example_spec or {"x": tf.io.FixedLenFeature([], tf.float32)}
+        example = {
+            name: tf.TensorSpec([None, *feature.shape], feature.dtype)
+            if isinstance(feature, tf.io.FixedLenFeature)
+            else tf.SparseTensorSpec([None, None], feature.dtype)
+            for name, feature in spec.items()
+        }
+        return CannedKerasModel(self._predictions_of, example, reader, type(self).__name__.lower())
+
+    def _predictions_of(self, features: Mapping[str, Any]) -> Mapping[str, tf.Tensor]:
+        with dtype_policy(self.config.dtype_policy):
+            spec = self._canned_model_fn(features, None, ModeKeys.PREDICT, self.config)
+        predictions: Mapping[str, tf.Tensor] = spec.predictions
+        return predictions
 
     def _solver_batch(self, features: Any, labels: Any, logits: tf.Tensor) -> Batch:
         """Returns what the solver needs of a batch."""

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from headway import _summary
 from headway import feature_columns as fc
-from headway.estimators import _canned_layers as layers
 from headway.estimators._canned_layers import Variables
 from headway.estimators._canned_model import (
     ALL_FEATURES,

@@ -177,7 +177,7 @@ class Model:
                 graph.add_to_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP, self.store.global_step)
             call = scopes.enter_context(self.store.call(mode, may_create=may_create))
             context = scopes.enter_context(_context.entered(self._context(mode, call, record, tape, variables_only)))
-            scopes.enter_context(_dtype_policy(self.config.dtype_policy))
+            scopes.enter_context(dtype_policy(self.config.dtype_policy))
             if self.strategy.num_replicas_in_sync > 1:
                 _tensorflow.scale_v1_losses(self.strategy, True)
             before = self.store.global_step.read_value() if mode == ModeKeys.TRAIN else None
@@ -232,12 +232,13 @@ class Model:
 
 
 @contextlib.contextmanager
-def _dtype_policy(name: str | None) -> Iterator[None]:
+def dtype_policy(name: str | None) -> Iterator[None]:
+    """Makes a Keras dtype policy the current one; None leaves the one that is."""
     if name is None:
         yield
         return
     previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
+    keras.config.setdtype_policy(name)
     try:
         yield
     finally:
