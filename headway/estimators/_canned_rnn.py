@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from headway import _summary
 from headway import feature_columns as fc
+from headway.estimators import _canned_recurrent
 from headway.estimators._canned_layers import Variables
 from headway.estimators._canned_model import (
     ALL_FEATURES,
@@ -87,7 +88,7 @@ class RecurrentPart:
         mask = tf.sequence_mask(lengths, tf.shape(steps)[1])
         with keras.name_scope(_SCOPE):
             recurrent, logits_layer = self.make_layer(), keras.layers.Dense(units, name="logits")
-            logits = logits_layer(recurrent(steps, mask=mask, training=training))
+            logits = logits_layer(_canned_recurrent.call(recurrent, steps, mask, training=training))
         trained += [weight.value for layer in (recurrent, logits_layer) for weight in layer.trainable_variables]
         if self.mask_name is not None:
             logits = logits[:, :count]

@@ -130,7 +130,7 @@ class _KerasEstimator(Estimator):
                 return source.map(_joined, tf.data.AUTOTUNE) if is_weighted else source
             return _joined(*source) if isinstance(source, tuple) and len(source) == 3 else source
 
-        return super()._rows(with_weights if callable(input_fn) else input_fn, mode, strategy)
+        return super()._rows(with_weights, mode, strategy)
 
 
 def _joined(features: Any, labels: Any, weights: Any) -> tuple[Any, _Weighted]:

@@ -20,7 +20,6 @@ _SLOTS = {
     "accumulated_grad": {"Adadelta": "accum_grad"},
     "accumulated_delta_var": {"Adadelta": "accum_var"},
 }
-_SCALARS: dict[str, dict[str, str]] = {"variable": {"Nadam": "momentum_cache"}}
 _SETTINGS: dict[str, tuple[str, ...]] = {
     "SGD": ("momentum",),
     "Adagrad": (),
@@ -55,7 +54,8 @@ def variable_name(prefix: str, kind: str, name: str, variables: Iterable[str]) -
         return f"{prefix}/{best}/{_SLOTS.get(slot, {}).get(kind, slot)}"
     if name == "iteration":
         return f"{prefix}/iter"
-    return f"{prefix}/{_SCALARS.get(name, {}).get(kind, name)}"
+    # Keras leaves the product of Nadam's momentums without a name of its own.
+    return f"{prefix}/momentum_cache" if kind == "Nadam" and name.startswith("variable") else f"{prefix}/{name}"
 
 
 def settings(optimizer: Any) -> dict[str, float]:
