@@ -131,6 +131,31 @@ WORKLOADS = {
         census=True,
         smaller_is_better=("first_step_s", "cpu_ms_per_step"),
     ),
+    "canned": Workload(
+        "Every ready-made model on the census, steps/s",
+        {
+            "LinearClassifier": "Linear, classifier",
+            "LinearRegressor": "regressor",
+            "DNNClassifier": "DNN, classifier",
+            "DNNRegressor": "regressor",
+            "DNNLinearCombinedClassifier": "combined, classifier",
+            "DNNLinearCombinedRegressor": "regressor",
+            "BaselineClassifier": "baseline, classifier",
+            "BaselineRegressor": "regressor",
+            "RNNClassifier": "RNN",
+        },
+        [
+            Contender(
+                "tf.estimator 2.15",
+                "canned_tf_estimator.py",
+                f"default optimizers, hidden units 100 and 50, RNN of 16 units over 8 words; {_CENSUS_ROWS}; baselines "
+                "over one feature",
+                oracle=True,
+            ),
+            Contender("headway, same input_fn", "canned_headway.py", "the same models and the same input_fn"),
+        ],
+        census=True,
+    ),
     "quality": _over_seeds(0.001),
     "quality-tuned": _over_seeds(0.05),
     "models": Workload(

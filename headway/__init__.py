@@ -71,6 +71,8 @@ _HOMES = {
     "NanTensorHook": "headway.estimators",
     "PredictOutput": "headway.estimators",
     "ProfilerHook": "headway.estimators",
+    "RNNClassifier": "headway.estimators",
+    "RNNEstimator": "headway.estimators",
     "RegressionOutput": "headway.estimators",
     "Run": "headway.estimators",
     "RunConfig": "headway.estimators",
@@ -167,6 +169,8 @@ if TYPE_CHECKING:
     from headway.estimators import PredictOutput as PredictOutput
     from headway.estimators import ProfilerHook as ProfilerHook
     from headway.estimators import RegressionOutput as RegressionOutput
+    from headway.estimators import RNNClassifier as RNNClassifier
+    from headway.estimators import RNNEstimator as RNNEstimator
     from headway.estimators import Run as Run
     from headway.estimators import RunConfig as RunConfig
     from headway.estimators import SequenceTransformerClassifier as SequenceTransformerClassifier

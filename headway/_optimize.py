@@ -31,7 +31,12 @@ _Pairs = list[tuple[Any, list[tf.Variable]]]  # Keras optimizers, which are unty
 
 
 def minimize(
-    optimizer: Any, loss: tf.Tensor, variables: Sequence[Any] = (), *, update_ops: Sequence[Any] | None = None
+    optimizer: Any,
+    loss: tf.Tensor,
+    variables: Sequence[Any] = (),
+    *,
+    update_ops: Sequence[Any] | None = None,
+    formulas: str = "keras_3",
 ) -> tf.Operation | tf.Tensor:
     """Makes one training step on `loss`: applies gradients to `variables` and counts the global step up by one.
 
@@ -49,13 +54,16 @@ def minimize(
       loss: scalar tensor.
       variables: the trainable variables; left out where `optimizer` is a list of pairs.
       update_ops: operations to run before the update, or None.
+      formulas: "keras_3" for the updates as Keras 3 computes them; "keras_2" as tf.estimator did, for a model that it
+        has begun (the ready-made estimators do so by themselves). See "Old model directories" in docs/checkpoints.md.
+        Accumulation of gradients, weight decay and moving averages of weights follow Keras 3 in any case.
 
     Returns:
       The `train_op` for an `EstimatorSpec`.
 
     Raises:
-      ValueError: outside a model_fn, with no variables, with a variable in two pairs, or when no variable has a
-        gradient.
+      ValueError: outside a model_fn, with no variables, with a variable in two pairs, when no variable has a gradient,
+        or if there are no such formulas.
       TypeError: if an optimizer is no Keras 3 optimizer.
 
     Example:
@@ -74,6 +82,8 @@ def minimize(
       0.5
     """
     pairs = _pairs(optimizer, variables)
+    if formulas not in _updates.FORMULAS:
+        raise ValueError(f"`formulas` must be one of {_updates.FORMULAS}. Received: {formulas!r}.")
     context = _context.current()
     if context is None:
         raise ValueError(
@@ -100,10 +110,12 @@ def minimize(
                 own.apply(_as_parts(mine), values)
                 continue
             if not own.built:
-                own.build(values)
+                # Nadam makes one of its variables outside its own scope.
+                with keras.name_scope(own.name, caller=own):
+                    own.build(values)
             # Keras updates the variables of a strategy only where its replicas run.
             if not context.variables_only:
-                _apply(own, mine, values)
+                _apply(own, mine, values, formulas)
     for own, _ in pairs:
         if not isinstance(own, V1Optimizer):
             context.values[_unused(f"learning_rate/{own.name}", context)] = tf.cast(own.learning_rate, tf.float32)
@@ -172,8 +184,9 @@ def _apply(
     optimizer: keras.optimizers.Optimizer,
     gradients: list[Any],
     variables: list[tf.Variable],
+    formulas: str,
 ) -> None:
-    if not _updates.apply(optimizer, gradients, variables):
+    if not _updates.apply(optimizer, gradients, variables, formulas):
         _apply_by_keras(optimizer, gradients, variables)
 
 

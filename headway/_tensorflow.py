@@ -133,6 +133,14 @@ def optimizer_slots(optimizer: Any, kind: str) -> list[Any]:
     return list(getattr(optimizer, kind if hasattr(optimizer, kind) else f"_{kind}"))
 
 
+def nadam_momentum_product(optimizer: Any) -> tf.Variable:
+    """Returns the variable in which a built Nadam keeps the product of its momentums so far.
+
+    Keras documents `optimizer.variables`, one flat list. Can go when it names this one.
+    """
+    return keras_variable_value(optimizer._u_product)
+
+
 def encloses(outer: Any, graph: Any) -> bool:
     """Returns whether `graph` may use tensors of `outer`: is it, or is the graph of a function traced inside it.
 

@@ -1,34 +1,26 @@
 """The updates of Keras's optimizers, as single operations on variables, and on no more rows than a gradient names.
 
 Keras 3 turns sparse gradients into dense ones, which makes a step as slow as the largest table is large. Here SGD,
-Adagrad, Ftrl and `LazyAdam` touch the rows of the batch only, and RMSprop those rows and its own averages. The
-operations take the variables' handles, so each replica of a strategy updates its own copy: the gradients are summed
-before, and the copies stay alike.
+Adagrad, Ftrl and `LazyAdam` touch the rows of the batch only, and RMSprop those rows and its own averages. Where the
+formulas of Keras 2 are asked for, which tf.estimator followed, they come from `headway._updates_keras_2`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from headway import _gradients, _tensorflow
+from headway import _gradients, _slots, _tensorflow, _updates_keras_2
+from headway._updates_keras_2 import Update
 
 _ops = tf.raw_ops
 # Settings that change an optimizer's formula in ways that only Keras's own code follows.
-_EXTRAS = (
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "use_ema",
-    "loss_scale_factor",
-    "gradient_accumulation_steps",
-    "amsgrad",
-    "centered",
-)
+_EXTRAS = ("weight_decay", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
+_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
+
+FORMULAS = ("keras_2", "keras_3")
 
 
 @keras.saving.register_keras_serializable("headway")
@@ -51,52 +43,53 @@ class LazyAdam(keras.optimizers.Adam):
     """
 
 
-def apply(optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[tf.Variable]) -> bool:
+def apply(
+    optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[tf.Variable], formulas: str
+) -> bool:
     """Updates the variables, unless only Keras itself can; returns whether it did.
 
     Args:
       optimizer: built for `variables`.
       gradients: one for each variable, the sum over all replicas; None for those that stay.
       variables: the variables.
+      formulas: "keras_3", or "keras_2" for those of tf.estimator.
     """
-    update = _UPDATES.get(type(optimizer))
-    if update is None or any(getattr(optimizer, name, None) for name in _EXTRAS) or not _is_known_form(optimizer):
+    if any(getattr(optimizer, name, None) for name in _EXTRAS):
         return False
     if any(variable.dtype != tf.float32 for variable in variables):
         return False
+    update = _keras_2(optimizer) if formulas == "keras_2" else _keras_3(optimizer)
+    if update is None:
+        return False
+    if formulas == "keras_2":
+        gradients = _updates_keras_2.clipped(optimizer, gradients)
     update(optimizer, tf.cast(optimizer.learning_rate, tf.float32), gradients, variables)
     _tensorflow.keras_variable_value(optimizer.iterations).assign_add(1)
     return True
 
 
-def _is_known_form(optimizer: Any) -> bool:
+def _keras_2(optimizer: Any) -> Update | None:
+    if getattr(optimizer, "amsgrad", False):
+        return _updates_keras_2.AMSGRAD if type(optimizer) is keras.optimizers.Adam else None
+    return _updates_keras_2.UPDATES.get(type(optimizer), _UPDATES.get(type(optimizer)))
+
+
+def _keras_3(optimizer: Any) -> Update | None:
+    special = any(getattr(optimizer, name, None) for name in (*_CLIPPING, "amsgrad", "centered"))
     if isinstance(optimizer, keras.optimizers.Ftrl):
-        return bool(optimizer.learning_rate_power == -0.5)
-    return not (isinstance(optimizer, keras.optimizers.RMSprop) and optimizer.momentum)
-
-
-def _with_slots(optimizer: Any, gradients: list[Any], variables: list[tf.Variable], *kinds: str) -> list[Any]:
-    """Returns (gradient, handle of the variable, handles of its slots) for each variable that has a gradient."""
-    slots = [
-        [_tensorflow.keras_variable_value(slot).handle for slot in _tensorflow.optimizer_slots(optimizer, kind)]
-        for kind in kinds
-    ]
-    rows = zip(gradients, [variable.handle for variable in variables], *slots, strict=True)
-    return [row for row in rows if row[0] is not None]
-
-
-def _subtract(handle: tf.Tensor, rows: tf.Tensor, change: tf.Tensor) -> None:
-    """Subtracts from rows of a variable."""
-    _ops.ResourceScatterSub(resource=handle, indices=rows, updates=change)
+        special = special or optimizer.learning_rate_power != -0.5
+    if isinstance(optimizer, keras.optimizers.RMSprop):
+        special = special or bool(optimizer.momentum)
+    return None if special else _UPDATES.get(type(optimizer))
 
 
 def _sgd(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
     if optimizer.momentum:
         _momentum(optimizer, rate, gradients, variables)
         return
-    for gradient, handle in _with_slots(optimizer, gradients, variables):
+    for gradient, handle in _slots.with_slots(optimizer, gradients, variables):
         if isinstance(gradient, tf.IndexedSlices):
-            _subtract(handle, gradient.indices, gradient.values * rate)
+            _slots.subtract(handle, gradient.indices, gradient.values * rate)
         else:
             _ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=gradient)
 
@@ -105,7 +98,7 @@ def _momentum(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: 
     # Sutskever et al. 2013, https://proceedings.mlr.press/v28/sutskever13.html: the velocity of a row that the batch
     # does not have waits, as it did in Keras 2.
     common = {"lr": rate, "momentum": optimizer.momentum, "use_nesterov": bool(optimizer.nesterov)}
-    for gradient, handle, velocity in _with_slots(optimizer, gradients, variables, "momentums"):
+    for gradient, handle, velocity in _slots.with_slots(optimizer, gradients, variables, "momentums"):
         if isinstance(gradient, tf.IndexedSlices):
             rows, summed = _gradients.rows_of(gradient)
             _ops.ResourceSparseApplyKerasMomentum(var=handle, accum=velocity, grad=summed, indices=rows, **common)
@@ -119,20 +112,20 @@ def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
     # TensorFlow's operation adds epsilon to the root, Keras adds it below: alike where it is next to nothing.
     fused = optimizer.epsilon <= 1e-5 * optimizer.initial_accumulator_value
     common = {"lr": rate, "epsilon": optimizer.epsilon}
-    for gradient, handle, accumulator in _with_slots(optimizer, gradients, variables, "accumulators"):
+    for gradient, handle, accumulator in _slots.with_slots(optimizer, gradients, variables, "accumulators"):
         if isinstance(gradient, tf.IndexedSlices):
             rows, summed = _gradients.rows_of(gradient)
             if fused:
                 _ops.ResourceSparseApplyAdagradV2(var=handle, accum=accumulator, grad=summed, indices=rows, **common)
                 continue
             _ops.ResourceScatterAdd(resource=accumulator, indices=rows, updates=tf.square(summed))
-            total = _ops.ResourceGather(resource=accumulator, indices=rows, dtype=tf.float32)
-            _subtract(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
+            total = _slots.rows(accumulator, rows)
+            _slots.subtract(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
         elif fused:
             _ops.ResourceApplyAdagradV2(var=handle, accum=accumulator, grad=gradient, **common)
         else:
             _ops.AssignAddVariableOp(resource=accumulator, value=tf.square(gradient))
-            total = _ops.ReadVariableOp(resource=accumulator, dtype=tf.float32)
+            total = _slots.value(accumulator)
             step = gradient * tf.math.rsqrt(total + optimizer.epsilon)
             _ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=step)
 
@@ -140,17 +133,13 @@ def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
 def _rmsprop(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # Tieleman, Hinton 2012, Lecture 6.5 of Neural Networks for Machine Learning: mean = rho * mean + (1 - rho) * g^2;
     # variable -= rate * g / sqrt(mean + epsilon). The means of all rows decay; nothing else needs the other rows.
-    for gradient, handle, mean in _with_slots(optimizer, gradients, variables, "velocities"):
-        decayed = _ops.ReadVariableOp(resource=mean, dtype=tf.float32) * optimizer.rho
+    for gradient, handle, mean in _slots.with_slots(optimizer, gradients, variables, "velocities"):
         if isinstance(gradient, tf.IndexedSlices):
             rows, summed = _gradients.rows_of(gradient)
-            _ops.AssignVariableOp(resource=mean, value=decayed)
-            _ops.ResourceScatterAdd(resource=mean, indices=rows, updates=(1.0 - optimizer.rho) * tf.square(summed))
-            total = _ops.ResourceGather(resource=mean, indices=rows, dtype=tf.float32)
-            _subtract(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
+            total = _slots.decayed(mean, optimizer.rho, (rows, summed), square=True)
+            _slots.subtract(handle, rows, rate * summed * tf.math.rsqrt(total + optimizer.epsilon))
         else:
-            total = decayed + (1.0 - optimizer.rho) * tf.square(gradient)
-            _ops.AssignVariableOp(resource=mean, value=total)
+            total = _slots.decayed(mean, optimizer.rho, gradient, square=True)
             step = gradient * tf.math.rsqrt(total + optimizer.epsilon)
             _ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=step)
 
@@ -158,16 +147,16 @@ def _rmsprop(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
 def _adam(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # Kingma, Ba 2015, https://arxiv.org/abs/1412.6980, with the bias corrections drawn into the rate (end of its
     # section 2).
-    step = tf.cast(_tensorflow.keras_variable_value(optimizer.iterations) + 1, tf.float32)
+    step = _slots.next_step(optimizer)
     beta_1, beta_2, epsilon = optimizer.beta_1, optimizer.beta_2, optimizer.epsilon
     powers = tf.pow(beta_1, step), tf.pow(beta_2, step)
-    for gradient, handle, mean, square in _with_slots(optimizer, gradients, variables, "momentums", "velocities"):
+    for gradient, handle, mean, square in _slots.with_slots(optimizer, gradients, variables, "momentums", "velocities"):
         if isinstance(gradient, tf.IndexedSlices) and isinstance(optimizer, LazyAdam):
             rows, summed = _gradients.rows_of(gradient)
-            mean_of_rows = _moved(mean, rows, summed, 1.0 - beta_1)
-            root = tf.sqrt(_moved(square, rows, tf.square(summed), 1.0 - beta_2))
+            mean_of_rows = _slots.moved(mean, rows, summed, 1.0 - beta_1)
+            root = tf.sqrt(_slots.moved(square, rows, tf.square(summed), 1.0 - beta_2))
             corrected = rate * tf.sqrt(1.0 - powers[1]) / (1.0 - powers[0])
-            _subtract(handle, rows, corrected * mean_of_rows / (root + epsilon))
+            _slots.subtract(handle, rows, corrected * mean_of_rows / (root + epsilon))
             continue
         _ops.ResourceApplyAdam(
             var=handle,
@@ -183,14 +172,6 @@ def _adam(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list
         )
 
 
-def _moved(handle: tf.Tensor, rows: tf.Tensor, target: tf.Tensor, share: float) -> tf.Tensor:
-    """Moves rows of a variable by a share of the way to `target`; returns them."""
-    before = _ops.ResourceGather(resource=handle, indices=rows, dtype=tf.float32)
-    after = before + (target - before) * share
-    _ops.ResourceScatterUpdate(resource=handle, indices=rows, updates=after)
-    return after
-
-
 def _ftrl(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # McMahan et al. 2013, https://research.google/pubs/pub41159, algorithm 1, with the shrinkage type of L2 that
     # TensorFlow added.
@@ -199,9 +180,9 @@ def _ftrl(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list
         "l1": optimizer.l1_regularization_strength,
         "l2": optimizer.l2_regularization_strength + optimizer.beta / (2.0 * rate),
         "l2_shrinkage": optimizer.l2_shrinkage_regularization_strength,
-        "lr_power": -0.5,
+        "lr_power": optimizer.learning_rate_power,
     }
-    for gradient, handle, accumulator, linear in _with_slots(
+    for gradient, handle, accumulator, linear in _slots.with_slots(
         optimizer, gradients, variables, "accumulators", "linears"
     ):
         handles = {"var": handle, "accum": accumulator, "linear": linear}
@@ -212,7 +193,7 @@ def _ftrl(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list
             _ops.ResourceApplyFtrlV2(**handles, grad=gradient, **common)
 
 
-_UPDATES: dict[type, Callable[[Any, tf.Tensor, list[Any], list[tf.Variable]], None]] = {
+_UPDATES: dict[type, Update] = {
     keras.optimizers.SGD: _sgd,
     keras.optimizers.Adagrad: _adagrad,
     keras.optimizers.RMSprop: _rmsprop,

@@ -34,6 +34,8 @@ from headway.estimators._canned_linear import LinearEstimator as LinearEstimator
 from headway.estimators._canned_linear import LinearRegressor as LinearRegressor
 from headway.estimators._canned_mmoe import MMoEEstimator as MMoEEstimator
 from headway.estimators._canned_retrieval import TwoTowerRetriever as TwoTowerRetriever
+from headway.estimators._canned_rnn import RNNClassifier as RNNClassifier
+from headway.estimators._canned_rnn import RNNEstimator as RNNEstimator
 from headway.estimators._canned_transformer import SequenceTransformerClassifier as SequenceTransformerClassifier
 from headway.estimators._canned_transformer import SequenceTransformerEstimator as SequenceTransformerEstimator
 from headway.estimators._canned_transformer import SequenceTransformerRegressor as SequenceTransformerRegressor
@@ -145,6 +147,8 @@ __all__ = [
     "NanTensorHook",
     "PredictOutput",
     "ProfilerHook",
+    "RNNClassifier",
+    "RNNEstimator",
     "RegressionOutput",
     "Run",
     "RunConfig",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import keras
 import tensorflow as tf
 
 from headway import feature_columns as fc
@@ -15,8 +17,10 @@ from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _canned_layers as layers
 from headway.estimators._canned_hidden import Activation as Activation
 from headway.estimators._canned_hidden import HiddenLayers, hidden_layers
+from headway.estimators._canned_keras import CannedKerasModel
 from headway.estimators._canned_layers import Variables
 from headway.estimators._estimator import Estimator
+from headway.estimators._model import dtype_policy
 from headway.estimators._optimizers import OptimizerMaker, optimizer_maker
 from headway.estimators._run_config import RunConfig
 from headway.estimators._sdca import Batch, LinearSDCA, example_ids
@@ -41,14 +45,17 @@ class Part(Protocol):
 
     def logits(
         self,
-        features: Mapping[str, Any],
+        features: dict[str, Any],
         units: int,
         shared: dict[str, tf.Variable],
         *,
         training: bool,
         seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
-        """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
+        """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`.
+
+        It may add to the features what the head reads.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +233,7 @@ class CannedEstimator(Estimator):
       head: the head.
       parts: what brings the logits; at least one part.
       weight_column: what the head reads from the features; `ALL_FEATURES` if that is not known.
+      head_features: names of other features that the head reads where they are there.
       model_dir: see `Estimator`.
       config: see `Estimator`.
       warm_start_from: see `Estimator`.
@@ -237,6 +245,7 @@ class CannedEstimator(Estimator):
         parts: Sequence[Part],
         weight_column: Any,
         *,
+        head_features: tuple[str, ...] = (),
         model_dir: Any = None,
         config: RunConfig | None = None,
         warm_start_from: Any = None,
@@ -252,9 +261,9 @@ class CannedEstimator(Estimator):
             self._solver.loss_type(head)
         self._weight = None if weight_column is ALL_FEATURES else getattr(weight_column, "key", weight_column)
         columns = [column for part in self._parts for column in part.columns]
-        keep: tuple[str, ...] | None = (
-            None if weight_column is ALL_FEATURES else () if self._weight is None else (self._weight,)
-        )
+        keep: tuple[str, ...] | None = None
+        if weight_column is not ALL_FEATURES:
+            keep = head_features if self._weight is None else (self._weight, *head_features)
         if keep is not None and self._solver is not None:
             keep += (self._solver.example_id_column,)
         self._inputs = _Inputs(columns, keep)
@@ -272,7 +281,7 @@ class CannedEstimator(Estimator):
                 f"Feature {self._weight} is not in features dictionary: the head reads the example weights from it "
                 f"(`weight_column`). Features that are there: {list(self._inputs.seen)}."
             )
-        features = features if fc.is_transformed(features) else self._inputs(features)
+        features = dict(features if fc.is_transformed(features) else self._inputs(features))
         units, training = self._head.logits_dimension, mode == ModeKeys.TRAIN
         logits: list[tf.Tensor] = []
         shared: dict[str, tf.Variable] = {}
@@ -285,11 +294,41 @@ class CannedEstimator(Estimator):
 
         def train(loss: tf.Tensor) -> Any:
             if self._solver is None:
-                return minimize([(make(), variables) for make, variables in trained], loss)
+                pairs = [(make(), variables) for make, variables in trained]
+                return minimize(pairs, loss, formulas="keras_2")
             (part,), ((_, variables),) = self._parts, trained
             return self._solver.step(self._solver_batch(features, labels, whole), part.columns, variables)
 
         return self._head.create_estimator_spec(features, mode, whole, labels=labels, train_op_fn=train)
+
+    def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> keras.Model:
+        """Returns a Keras 3 model of raw features with the trained weights, whose predictions are those of `predict`.
+
+        Its weights are Keras's, under the names that they have here (`dnn/logits/kernel`), and `fit` can train them
+        on; dropout stays off then, and batch normalisation keeps its averages.
+
+        Args:
+          checkpoint_path: path of a checkpoint, without ending; the newest one by default.
+
+        Raises:
+          ValueError: if the model has not been trained.
+        """
+        reader = tf.train.load_checkpoint(os.fspath(checkpoint_path or self._trained_path()))
+        # A model without columns only counts the rows.
+        spec = self._inputs.parse_example_spec or {"x": tf.io.FixedLenFeature([], tf.float32)}
+        example = {
+            name: tf.TensorSpec([None, *feature.shape], feature.dtype)
+            if isinstance(feature, tf.io.FixedLenFeature)
+            else tf.SparseTensorSpec([None, None], feature.dtype)
+            for name, feature in spec.items()
+        }
+        return CannedKerasModel(self._predictions_of, example, reader, type(self).__name__.lower())
+
+    def _predictions_of(self, features: Mapping[str, Any]) -> Mapping[str, tf.Tensor]:
+        with dtype_policy(self.config.dtype_policy):
+            spec = self._canned_model_fn(features, None, ModeKeys.PREDICT, self.config)
+        predictions: Mapping[str, tf.Tensor] = spec.predictions
+        return predictions
 
     def _solver_batch(self, features: Any, labels: Any, logits: tf.Tensor) -> Batch:
         """Returns what the solver needs of a batch."""
@@ -325,7 +364,7 @@ def classification_head(
 
 
 def names_argument(argument: str, make: Callable[[], tuple[fc.FeatureColumn, ...]]) -> tuple[fc.FeatureColumn, ...]:
-    """Returns the columns that `make` checks; errors name the argument that they were passed as."""
+    """Returns `make()`, whose errors then begin with the name of the argument that they are about."""
     try:
         return make()
     except ValueError as error:

@@ -230,8 +230,8 @@ class TwoTowerRetriever(Estimator):
 
     def _example_of_queries(self) -> Any:
         wanted = _retrieval.raw_features(self._query.columns)
-        if isinstance(self._seen, Mapping) and set(wanted) <= set(self._seen):
-            return {name: self._seen[name] for name in wanted}
+        if isinstance(self._runtimes.seen, Mapping) and set(wanted) <= set(self._runtimes.seen):
+            return {name: self._runtimes.seen[name] for name in wanted}
         return _receivers.example_of_parse_spec(fc.make_parse_example_spec(self._query.columns))
 
     def _indexed(
@@ -250,9 +250,9 @@ class TwoTowerRetriever(Estimator):
         return Estimator(model_fn, config=self._config, warm_start_from=self._warm_start, input_transform=transform)
 
     def _index(self, candidates_fn: Callable[..., Any], checkpoint_path: str | None) -> Index:
-        seen = self._seen
+        seen = self._runtimes.seen
         batches = list(self.predict(candidates_fn, checkpoint_path=checkpoint_path, yield_single_examples=False))
-        self._seen = seen
+        self._runtimes.seen = seen
         if not batches:
             raise ValueError("`candidates_fn` must give at least one candidate. Received: no rows.")
         wanted = ["candidate_embedding", *([] if self._candidate_id is None else ["candidate_id"])]

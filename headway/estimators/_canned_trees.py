@@ -293,8 +293,7 @@ class _Trees(CannedEstimator):
         shapes = Forest.read(path or self._trained_path()).shapes
         if shapes != self._part.shapes:
             self._part.shapes = shapes
-            self._weights.clear()
-            self._programs.clear()
+            self._runtimes.renew()
 
 
 def _ydf() -> Any:

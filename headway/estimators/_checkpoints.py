@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from headway._log import logger
@@ -33,7 +34,7 @@ _INDEX = re.compile(r"model\.ckpt-(\d+)\.index$")
 _TEMPORARY = re.compile(r"^(model\.ckpt-\d+|checkpoint)((\.input\.json)?\.tmp-\d+|(\.input)?_temp/?$)")
 # Variables that a checkpoint of another program may lack without loss: they follow from the global step or from the
 # seed.
-_DERIVED = re.compile(r"(^|/)(iter|decay|learning_rate|seed_generator_state)$")
+_DERIVED = re.compile(r"(^|/)(iter|learning_rate|seed_generator_state)$")
 
 
 class CheckpointError(ValueError):
@@ -250,17 +251,20 @@ def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
     for name, value in values.items():
         variable = store.entries[name].variable
         if name.endswith("/learning_rate") and value != variable.numpy():
-            logger.warning(
-                "%s is %g, as in the checkpoint %s; the program says %g.",
-                name,
-                value,
-                checkpoint.path,
-                variable.numpy(),
-            )
+            _warn_of_setting(name, value, variable.numpy(), checkpoint, "the checkpoint's")
         variable.assign(tf.cast(value, variable.dtype))
+    for name, mine in store.constants.items():
+        if reader.has_tensor(name) and np.float32(reader.get_tensor(name)) != np.float32(mine):
+            _warn_of_setting(name, reader.get_tensor(name), mine, checkpoint, "the program's")
     for name, entry in store.entries.items():
         if name not in values and name.endswith("/iter"):
             entry.variable.assign(tf.cast(store.global_step, entry.variable.dtype))
+
+
+def _warn_of_setting(name: str, there: Any, here: Any, checkpoint: Checkpoint, used: str) -> None:
+    logger.warning(
+        "%s is %g in the checkpoint %s, and %g in the program; %s is used.", name, there, checkpoint.path, here, used
+    )
 
 
 def is_readable(checkpoint: Checkpoint) -> bool:
@@ -453,7 +457,8 @@ def _first_line(error: Exception) -> str:
 
 def snapshot(store: VariableStore) -> dict[str, tf.Tensor]:
     """Returns the values of all variables now; training may go on while they are written."""
-    values = {name: tf.identity(entry.variable.read_value()) for name, entry in store.entries.items()}
+    values = {name: tf.constant(value, tf.float32) for name, value in store.constants.items()}
+    values |= {name: tf.identity(entry.variable.read_value()) for name, entry in store.entries.items()}
     for owner in store.kept.values():
         values |= owner.tensors()
     return values

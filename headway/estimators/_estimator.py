@@ -99,6 +99,7 @@ class Estimator:
                 directory=self._directory,
                 transform=self._input_transform,
                 checked_transform=self._checked_transform,
+                adapt_input=self._adapt_input,
             )
         )
         _arguments.prepare_devices(self._config)
@@ -164,6 +165,23 @@ class Estimator:
         if name not in names:
             raise ValueError(f"There is no variable {name!r} in {path}. There are: {names}.")
         return np.asarray(tf.train.load_variable(path, name))
+
+    def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> Any:
+        """Returns a Keras 3 model with the trained weights, whose predictions are those of `predict`.
+
+        Ready-made models with feature columns can be turned into one, and what `model_to_estimator` has made.
+
+        Args:
+          checkpoint_path: path of a checkpoint, without ending; the newest one by default.
+
+        Raises:
+          ValueError: if the model has not been trained, or is another one.
+        """
+        del checkpoint_path
+        raise ValueError(
+            "to_keras() knows ready-made models and those of model_to_estimator. What this model_fn computes is no "
+            "Keras model: build the model outside it and let both use it, or export_saved_model() and load that."
+        )
 
     def summary(self, input_fn: Callable[..., Any] | None = None) -> VariableTable:
         """Returns a table of the variables, their sizes and roles, the slots of the optimizer among them; print it.
@@ -355,6 +373,10 @@ class Estimator:
         return self._runtimes.export(
             ExportRequest(export_dir_base, input_receiver_fn_map, assets_extra, as_text, checkpoint)
         )
+
+    def _adapt_input(self, input_fn: Any) -> Any:
+        """Returns the input_fn to call in the place of the one that was given."""
+        return input_fn
 
     def _trained_path(self) -> str:
         path = self.latest_checkpoint()

@@ -163,7 +163,7 @@ class FunctionRuntime(Runtime):
     def _rows(self, input_fn: Callable[..., Any], mode: str, strategy: tf.distribute.Strategy) -> Pipeline:
         setup = self._setup
         with readable_errors():
-            pipeline = self._called(input_fn, mode, strategy)
+            pipeline = self._called(setup.adapt_input(input_fn), mode, strategy)
             self.seen = _structure.split_batch(pipeline.element_spec)[0]
             transform = setup.transform if mode == ModeKeys.PREDICT else setup.checked_transform
             return pipeline if transform is None else pipeline.map_batches(transform)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +20,12 @@ from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators._estimator import Estimator
 from headway.estimators._keras_2_model import Keras2Model, check_model
 from headway.estimators._run_config import RunConfig
+
+_NOT_COPYABLE = (
+    "The model {name!r} cannot be made again from its configuration ({reason}), so to_keras() has no model to put the "
+    "weights into. Give its class a `get_config` that fits its constructor; or read the weights by name with "
+    "`estimator.get_variable_value`."
+)
 
 
 def model_to_estimator(
@@ -40,7 +47,9 @@ def model_to_estimator(
     on what else a program has built. The optimizer begins anew.
 
     The features of the input are given to the model's inputs by name; a single one goes to a single input, whatever its
-    name. Predictions go by the names of the model's outputs.
+    name. Predictions go by the names of the model's outputs. An input_fn may give `(features, labels, weights)`, as
+    `fit` takes them: weights of shape `[B]`, or a structure of them like the labels. They count in the loss and in
+    `weighted_metrics`.
 
     Args:
       keras_model: a compiled model with variables: functional, sequential or subclassed; the latter two must have been
@@ -90,7 +99,46 @@ def model_to_estimator(
     _check_model(keras_model)
     values = [np.array(variable.numpy()) for variable in keras_model.variables]
     converted = _Converted(keras_model, stable_names(keras_model), values, metric_names_map or {}, export_outputs)
-    return Estimator(converted.model_fn, model_dir, config)
+    return _KerasEstimator(converted, model_dir, config)
+
+
+class _Weighted(NamedTuple):
+    """Labels, and the weights of their rows."""
+
+    labels: Any
+    weights: Any
+
+
+class _KerasEstimator(Estimator):
+    """An Estimator of a Keras model; made by `model_to_estimator`."""
+
+    def __init__(self, converted: _Converted, model_dir: Any, config: RunConfig | None) -> None:
+        self._converted = converted
+        super().__init__(converted.model_fn, model_dir, config)
+
+    def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> Any:
+        """Returns a copy of the model, compiled as it was, with the trained weights; see `Estimator.to_keras`."""
+        path = os.fspath(checkpoint_path or self._trained_path())
+        model, names = self._converted.copied()
+        reader = tf.train.load_checkpoint(path)
+        for name, variable in zip(names, model.variables, strict=True):
+            variable.assign(reader.get_tensor(name))
+        return model
+
+    def _adapt_input(self, input_fn: Any) -> Any:
+        @functools.wraps(input_fn)
+        def with_weights(*args: Any, **kwargs: Any) -> Any:
+            source = input_fn(*args, **kwargs)
+            if isinstance(source, tf.data.Dataset):
+                is_weighted = isinstance(source.element_spec, tuple) and len(source.element_spec) == 3
+                return source.map(_joined, tf.data.AUTOTUNE) if is_weighted else source
+            return _joined(*source) if isinstance(source, tuple) and len(source) == 3 else source
+
+        return with_weights
+
+
+def _joined(features: Any, labels: Any, weights: Any) -> tuple[Any, _Weighted]:
+    return features, _Weighted(labels, weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +162,7 @@ class _Converted:
     def model_fn(self, features: Any, labels: Any, mode: str) -> EstimatorSpec:
         """See `Estimator`."""
         inputs, training = self._inputs(features), mode == ModeKeys.TRAIN
+        labels, weights = labels if isinstance(labels, _Weighted) else (labels, None)
         trained = {id(variable) for variable in self.model.trainable_variables}
         variables = [
             _variable(name, value, trainable=id(own) in trained)
@@ -125,16 +174,18 @@ class _Converted:
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
             outputs = self.model(inputs, training=training)
             if mode != ModeKeys.PREDICT:
-                own_loss = self._own_loss(inputs, labels, outputs, training)
+                own_loss = self._own_loss(inputs, labels, weights, outputs, training)
         predictions = self._by_name(outputs)
         if mode == ModeKeys.PREDICT:
             return EstimatorSpec(mode, predictions, export_outputs=self.export_outputs)
         measured = self._measured()
-        loss = own_loss if self._computes_loss else own_loss + measured.compute_loss(y=labels, y_pred=outputs)
+        loss = own_loss if self._computes_loss else own_loss + _loss(measured, labels, outputs, weights)
         if mode == ModeKeys.EVAL:
             # Keras divides by the number of replicas, whose losses it adds up.
             loss = tf.cast(loss, tf.float32) * _context.num_replicas()
-            return EstimatorSpec(mode, predictions, loss, eval_metric_ops=self._metrics(measured, labels, outputs))
+            return EstimatorSpec(
+                mode, predictions, loss, eval_metric_ops=self._metrics(measured, labels, outputs, weights)
+            )
         context = _context.current()
         if context is not None:
             context.loss_is_share = True
@@ -150,10 +201,32 @@ class _Converted:
         """Whether the model has a `compute_loss` of its own."""
         return type(self.model).compute_loss is not keras.Model.compute_loss
 
-    def _own_loss(self, inputs: Any, labels: Any, outputs: Any, training: bool) -> Any:
+    def copied(self) -> tuple[Any, list[str]]:
+        """Returns a copy of the model, compiled as it is, and the full names of its variables.
+
+        Raises:
+          ValueError: if the model cannot be made again from its configuration.
+        """
+        try:
+            copy = keras.models.clone_model(self.model)
+            if not copy.built:
+                copy.build_from_config(self.model.get_build_config())
+        except (NotImplementedError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(_NOT_COPYABLE.format(name=self.model.name, reason=reason)) from error
+        if [tuple(v.shape) for v in copy.variables] != [tuple(v.shape) for v in self.model.variables]:
+            raise ValueError(_NOT_COPYABLE.format(name=self.model.name, reason="its copy has other variables"))
+        arguments = _tensorflow.compile_arguments(self.model)
+        own = self.model.optimizer
+        fresh = {name: _fresh(arguments.get(name)) for name in ("metrics", "weighted_metrics")}
+        kept = {name: arguments.get(name) for name in ("loss", "loss_weights")}
+        copy.compile(optimizer=type(own).from_config(own.get_config()), **kept, **fresh)
+        return copy, self.names
+
+    def _own_loss(self, inputs: Any, labels: Any, weights: Any, outputs: Any, training: bool) -> Any:
         """Returns this replica's share of what the model itself adds to the loss of `compile`, or of its own loss."""
         if self._computes_loss:
-            return self.model.compute_loss(x=inputs, y=labels, y_pred=outputs, training=training)
+            return _loss(self.model, labels, outputs, weights, x=inputs, training=training)
         added = [tf.reduce_sum(tf.cast(loss, tf.float32)) for loss in self.model.losses]
         return tf.add_n(added) / _context.num_replicas() if added else tf.constant(0.0)
 
@@ -200,13 +273,12 @@ class _Converted:
         renamed = dict(renamed_layers(self.model))
         return {renamed.get(name, name): value for name, value in zip(names, flat, strict=True)}
 
-    def _metrics(self, measured: Any, labels: Any, outputs: Any) -> dict[str, Any]:
+    def _metrics(self, measured: Any, labels: Any, outputs: Any, weights: Any) -> dict[str, Any]:
         """Returns the metrics of `compile`, which have counted a batch."""
         compiled = next((metric for metric in measured.metrics if hasattr(metric, "metrics")), None)
         if compiled is None:
             return {}
-        # There are no weights: each row weighs one.
-        compiled.update_state(labels, outputs)
+        compiled.update_state(labels, outputs, sample_weight=weights)
         pairs = zip(compiled.result(), compiled.metrics, strict=True)
         return {self.metric_names.get(name, name): metric for name, metric in pairs}
 
@@ -219,6 +291,12 @@ class _Measured(keras.Model):
     def call(self, inputs: Any) -> Any:
         """Returns the inputs."""
         return inputs
+
+
+def _loss(model: Any, labels: Any, outputs: Any, weights: Any, **arguments: Any) -> Any:
+    # A `compute_loss` of the user's need not know weights.
+    given = {} if weights is None else {"sample_weight": weights}
+    return model.compute_loss(y=labels, y_pred=outputs, **given, **arguments)
 
 
 def _check_model(model: Any) -> None:

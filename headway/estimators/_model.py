@@ -234,11 +234,12 @@ class Model:
 
 @contextlib.contextmanager
 def dtype_policy(name: str | None) -> Iterator[None]:
+    """Makes a Keras dtype policy the current one; None leaves the one that is."""
     if name is None:
         yield
         return
     previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
+    keras.config.setdtype_policy(name)
     try:
         yield
     finally:

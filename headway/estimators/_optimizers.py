@@ -48,7 +48,9 @@ def _takes_rate(kind: type) -> bool:
     return "learning_rate" in inspect.signature(kind).parameters
 
 
-def optimizer_maker(optimizer: Any, learning_rate: float, argument: str) -> OptimizerMaker:
+def optimizer_maker(
+    optimizer: Any, learning_rate: float, argument: str, *, clipnorm: float | None = None
+) -> OptimizerMaker:
     """Returns a function that makes the optimizer, to be called inside the model_fn.
 
     Args:
@@ -56,6 +58,7 @@ def optimizer_maker(optimizer: Any, learning_rate: float, argument: str) -> Opti
         `V1OptimizerMaker`, which is returned as it is.
       learning_rate: that of an optimizer given by name.
       argument: how the user calls the argument, for error messages.
+      clipnorm: largest norm of each gradient, for an optimizer given by name.
 
     Raises:
       ValueError: if the name is unknown, or the object is no Keras optimizer. The function that is returned raises it
@@ -71,7 +74,7 @@ def optimizer_maker(optimizer: Any, learning_rate: float, argument: str) -> Opti
                 f"For another one, pass an instance as `{argument}`."
             )
         kind: Any = by_lower_name[optimizer.lower()]
-        return functools.partial(kind, learning_rate=learning_rate)
+        return functools.partial(kind, learning_rate=learning_rate, clipnorm=clipnorm)
     if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
         return lambda: _checked(optimizer(), argument)
     _checked(optimizer, argument)

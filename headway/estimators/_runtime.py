@@ -29,6 +29,7 @@ class Setup:
       directory: the checkpoints.
       transform: the input transform, compiled, or None.
       checked_transform: the same with checks of its input, for training and evaluation.
+      adapt_input: a function from the input_fn that was given to the one that is called.
     """
 
     model_fn: Callable[..., Any]
@@ -38,6 +39,7 @@ class Setup:
     directory: CheckpointDirectory
     transform: Any = None
     checked_transform: Any = None
+    adapt_input: Callable[[Any], Any] = lambda input_fn: input_fn
 
     @property
     def model_dir(self) -> str:

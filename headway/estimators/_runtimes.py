@@ -107,6 +107,10 @@ class Runtimes:
             return runtime, next(rows, _END), rows
 
         runtime, row, rows = self._run(begun, input_fn, ModeKeys.PREDICT, hooks)
+        if row is not _END and (runtime is self._graph or tf.executing_eagerly()):
+            yield row
+            yield from rows
+            return
         try:
             while row is not _END:
                 yield row
@@ -122,9 +126,23 @@ class Runtimes:
     def receiver_fn_like(self, example: Any) -> Callable[[], Any]:
         """Returns an input receiver function for features such as those of `example`; None: those seen last."""
         # Columns that read one feature in two ways have no common parse spec; what was seen needs none.
+        return self.setup.receiver_fn_like(self.seen if example is None else example)
+
+    @property
+    def seen(self) -> Any:
+        """The specs of the features that came last, or None."""
         seen = [runtime.seen for runtime in (self._graph, self._function) if runtime is not None]
-        known = next((specs for specs in seen if specs is not None), None)
-        return self.setup.receiver_fn_like(known if example is None else example)
+        return next((specs for specs in seen if specs is not None), None)
+
+    @seen.setter
+    def seen(self, specs: Any) -> None:
+        for runtime in (self._graph, self._function):
+            if runtime is not None:
+                runtime.seen = specs
+
+    def renew(self) -> None:
+        """Has the model made anew at the next call: its variables have other shapes now."""
+        self._function = self._graph = None
 
     def summary(self, input_fn: Callable[..., Any] | None) -> VariableTable:
         """Returns a table of the variables; see `Estimator.summary`."""

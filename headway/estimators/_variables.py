@@ -20,17 +20,9 @@ import numpy as np
 import tensorflow as tf
 
 from headway import _context, _keras_2, _tensorflow
+from headway.estimators import _optimizer_names
 
 GLOBAL_STEP = "global_step"
-
-# tf.estimator's checkpoints hold a Keras optimizer's variables under training/<class>/<variable>/<slot>, with these
-# slot names. Keras 3 calls some of them otherwise.
-_SLOT_NAMES = {
-    "momentum": {"Adam": "m", "Nadam": "m", "Adamax": "m", "AdamW": "m"},
-    "velocity": {"Adam": "v", "Nadam": "v", "AdamW": "v", "RMSprop": "rms"},
-    "norm": {"Adamax": "v"},
-}
-_OPTIMIZER_SCALARS = {"iteration": "iter"}
 
 
 class ModelFnVariablesError(ValueError):
@@ -74,7 +66,8 @@ class Call:
       may_create: whether names unknown to the store become new variables.
       variables: full name -> variable, in the order in which they were asked for.
       pending: full name -> symbolic tensor that a new variable is to start from.
-      optimizers: class name -> the optimizers of that class, in the order in which they asked.
+      optimizers: class name -> the optimizers of that class, in the order in which they asked, each with what the names
+        of its variables begin with.
     """
 
     mode: str
@@ -82,7 +75,7 @@ class Call:
     may_create: bool
     variables: dict[str, tf.Variable] = dataclasses.field(default_factory=dict)
     pending: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
-    optimizers: dict[str, list[keras.optimizers.Optimizer]] = dataclasses.field(default_factory=dict)
+    optimizers: dict[str, list[tuple[keras.optimizers.Optimizer, str]]] = dataclasses.field(default_factory=dict)
 
 
 class VariableStore:
@@ -93,6 +86,7 @@ class VariableStore:
 
     Attributes:
       kept: state that is no variable, by name.
+      constants: numbers that checkpoints hold beside the variables because tf.estimator's did, by full name.
       unset: names of variables that start from a tensor of the graph, and still hold zeros.
       renamed: see `StepContext`. It belongs to no single call: replicas make the slots of compat.v1 optimizers
         together.
@@ -104,6 +98,7 @@ class VariableStore:
         self._local: dict[tuple[str, str], tf.Variable] = {}
         self._local_start: dict[tuple[str, str], Any] = {}
         self.kept: dict[str, Kept] = {}
+        self.constants: dict[str, float] = {}
         self.unset: set[str] = set()
         self.renamed: list[Callable[[str], str]] = []
         with strategy.scope():
@@ -161,6 +156,10 @@ class VariableStore:
         call = Call(mode, tf.get_current_name_scope(), may_create)
         with self.creator_scope(call):
             yield call
+        # An optimizer has its settings when it is made; its first variables come before.
+        for own, prefix in (pair for pairs in call.optimizers.values() for pair in pairs):
+            found = _optimizer_names.settings(own)
+            self.constants |= {f"{prefix}/{name}": value for name, value in found.items()}
 
     @contextlib.contextmanager
     def creator_scope(self, call: Call) -> Iterator[None]:
@@ -246,23 +245,12 @@ class VariableStore:
         kind = type(optimizer).__name__
         # Two optimizers of a class in one model_fn: tf.estimator told them apart by a number.
         same = call.optimizers.setdefault(kind, [])
-        if not any(other is optimizer for other in same):
-            same.append(optimizer)
-        index = next(i for i, other in enumerate(same) if other is optimizer)
-        context = _context.current()
-        scope = "training" if context is None else context.optimizer_scope
-        prefix = f"{scope}/{kind}" if index == 0 else f"{scope}/{kind}_{index}"
-        best, slot = "", ""
-        for full_name in call.variables:
-            # Keras names the slots of a variable of its own by its path, and those of a tf.Variable by its name, which
-            # ends in ":0".
-            for ending in ("_0_", "_"):
-                start = full_name.replace("/", "_") + ending
-                if name.startswith(start) and len(full_name) > len(best):
-                    best, slot = full_name, name[len(start) :]
-        if not best:
-            return f"{prefix}/{_OPTIMIZER_SCALARS.get(name, name)}"
-        return f"{prefix}/{best}/{_SLOT_NAMES.get(slot, {}).get(kind, slot)}"
+        if not any(other is optimizer for other, _ in same):
+            context = _context.current()
+            scope = "training" if context is None else context.optimizer_scope
+            same.append((optimizer, f"{scope}/{kind}" if not same else f"{scope}/{kind}_{len(same)}"))
+        prefix = next(prefix for other, prefix in same if other is optimizer)
+        return _optimizer_names.variable_name(prefix, kind, name, call.variables)
 
     def _unknown_message(self, name: str, call: Call) -> str:
         near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)

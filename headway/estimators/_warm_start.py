@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from headway._log import logger
@@ -30,7 +31,8 @@ class WarmStartSettings:
         checkpoint they go by their names, or by the path of objects (`model/layer-1/kernel`).
       vars_to_warm_start: a regular expression that trainable variables must match at the beginning of their full names
         (by default all do); or a list of such expressions for any variables, trainable or not, those of the optimizer
-        among them; or None for those alone that `var_name_to_vocab_info` names.
+        among them; or a list of variables, TensorFlow's or Keras's, which stand for their full names; or None for those
+        alone that `var_name_to_vocab_info` names.
       var_name_to_vocab_info: full name in this model -> `VocabInfo`, where the vocabulary has changed.
       var_name_to_prev_var_name: full name in this model -> name in the checkpoint, where the two differ.
 
@@ -43,7 +45,7 @@ class WarmStartSettings:
     """
 
     ckpt_to_initialize_from: str | os.PathLike[str]
-    vars_to_warm_start: str | Sequence[str] | None = ".*"
+    vars_to_warm_start: str | Sequence[str | tf.Variable | keras.Variable] | None = ".*"
     var_name_to_vocab_info: Mapping[str, VocabInfo] | None = None
     var_name_to_prev_var_name: Mapping[str, str] | None = None
 
@@ -56,8 +58,8 @@ class WarmStartSettings:
                 re.compile(expression)
             except (re.error, TypeError) as error:
                 raise (ValueError if isinstance(expression, str) else TypeError)(
-                    "`vars_to_warm_start` must be a regular expression, a list of them, or None. (Variables are named, "
-                    f"not passed.) Received: {self.vars_to_warm_start!r} ({error})."
+                    "`vars_to_warm_start` must be a regular expression, a list of them or of variables, or None. "
+                    f"Received: {self.vars_to_warm_start!r} ({error})."
                 ) from error
         for name, info in (self.var_name_to_vocab_info or {}).items():
             if not isinstance(info, VocabInfo):
@@ -68,12 +70,21 @@ class WarmStartSettings:
         """The regular expressions of `vars_to_warm_start`."""
         if self.vars_to_warm_start is None:
             return [re.escape(name) + "$" for name in self.var_name_to_vocab_info or {}]
-        return [self.vars_to_warm_start] if isinstance(self.vars_to_warm_start, str) else list(self.vars_to_warm_start)
+        if isinstance(self.vars_to_warm_start, str):
+            return [self.vars_to_warm_start]
+        return [_expression_of(item) for item in self.vars_to_warm_start]
 
     @property
     def only_trainable(self) -> bool:
         """Whether the expressions are for trainable variables alone."""
         return self.vars_to_warm_start is None or isinstance(self.vars_to_warm_start, str)
+
+
+def _expression_of(item: Any) -> Any:
+    """Returns the regular expression for a variable's full name, and anything else as it is."""
+    if isinstance(item, keras.Variable):
+        return re.escape(item.path) + "$"
+    return re.escape(item.name.removesuffix(":0")) + "$" if isinstance(item, tf.Variable) else item
 
 
 def checked(warm_start_from: Any) -> WarmStartSettings | None:

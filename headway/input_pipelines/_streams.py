@@ -258,7 +258,8 @@ def from_tensors(features: Any, labels: Any = None) -> Pipeline:
         if isinstance(value, dict):
             return {name: convert(part) for name, part in value.items()}
         if isinstance(value, tuple):
-            return tuple(convert(part) for part in value)
+            parts = [convert(part) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         return value if isinstance(value, tf.SparseTensor | tf.RaggedTensor) else tf.convert_to_tensor(value)
 
     batch = convert(features)

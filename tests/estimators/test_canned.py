@@ -20,6 +20,13 @@ DEEP = [X, fc.embedding_column(WORDS, 2)]
 LINEAR = [X, WORDS, fc.crossed_column(["word", "other"], 5)]
 NETWORK = {"hidden_units": [4, 3], "feature_columns": DEEP, "batch_norm": True}
 BOTH = {"linear_feature_columns": LINEAR, "dnn_feature_columns": DEEP, "dnn_hidden_units": [4], "batch_norm": True}
+SEQUENCES: dict[str, Any] = {
+    "sequence_feature_columns": [
+        fc.embedding_column(fc.sequence_categorical_column_with_vocabulary_list("words", ["u", "v", "w"]), 2)
+    ],
+    "context_feature_columns": DEEP,
+}
+STEPS_HEAD = heads.SequentialHeadWrapper(heads.RegressionHead(weight_column="step_weights"), "mask", "step_weights")
 MODELS: dict[str, dict[str, Any]] = {
     "DNNClassifier": {**NETWORK, "n_classes": 3, "weight_column": "weight"},
     "DNNRegressor": {**NETWORK, "weight_column": "weight", "loss_reduction": "sum"},
@@ -32,6 +39,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "DNNLinearCombinedEstimator": {**BOTH, "head": heads.BinaryClassHead()},
     "BaselineClassifier": {"n_classes": 3, "weight_column": "weight"},
     "BaselineRegressor": {"weight_column": "weight", "optimizer": "Adagrad"},
+    "RNNClassifier": {**SEQUENCES, "units": [3, 2], "cell_type": "lstm", "weight_column": "weight"},
+    "RNNEstimator": {**SEQUENCES, "units": 3, "cell_type": "gru", "return_sequences": True, "head": STEPS_HEAD},
     "BaselineEstimator": {"head": heads.BinaryClassHead(weight_column="weight")},
 }
 DROPOUT = {"DNN": "dropout", "DNNLinearCombined": "dnn_dropout"}
@@ -48,8 +57,13 @@ def rows(name: str, batch_size: int = 8, *, epochs: int | None = None) -> input_
         "word": rng.choice(["u", "v", "w", "", "other"], 32),
         "other": rng.choice(["a", "b"], 32),
         "weight": rng.uniform(0, 2, 32).astype("float32"),
+        # Rows of no step at all among them.
+        "words": np.where(np.arange(4) < rng.integers(0, 5, (32, 1)), rng.choice(["u", "v", "w"], (32, 4)), ""),
+        "step_weights": rng.uniform(0, 2, (32, 4)).astype("float32"),
     }
     two, number = (x[:, 0] > 0).astype("int64"), x[:, 0] - x[:, 1]
+    if name == "RNNEstimator":
+        return input_pipelines.from_arrays(features, np.tile(x, 2), batch_size=batch_size, num_epochs=epochs)
     labels = number if "Regressor" in name or name == "DNNEstimator" else two
     return input_pipelines.from_arrays(features, labels, batch_size=batch_size, num_epochs=epochs)
 

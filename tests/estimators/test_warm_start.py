@@ -200,6 +200,18 @@ def test_every_source(kind: str, tmp_path: pathlib.Path) -> None:
         np.testing.assert_array_equal(found[name], weight.numpy(), err_msg=name)
 
 
+@pytest.mark.parametrize("kind", ["TensorFlow", "Keras"])
+def test_variables_stand_for_their_names(kind: str, tmp_path: pathlib.Path) -> None:
+    weights = keras_model().weights
+    wanted = [weights[2] if kind == "Keras" else tf.Variable(0.0, name=NAMES[2])]
+    settings = WarmStartSettings(**_by_name(str(tmp_path)), vars_to_warm_start=[*wanted, "first/bi"])
+    config = RunConfig(model_dir=str(tmp_path / "new"), progress="none")
+    estimator = Estimator(model_fn, config=config, warm_start_from=settings)
+    found = values(estimator.train(arrays(), steps=1))
+    taken = {name for weight, name in zip(weights, NAMES, strict=True) if np.array_equal(found[name], weight.numpy())}
+    assert taken == {"second/kernel", "first/bias"}
+
+
 def test_values_are_taken_once_and_before_any_training_too(tmp_path: pathlib.Path) -> None:
     path = _by_name(str(tmp_path))["ckpt_to_initialize_from"]
     config = RunConfig(model_dir=str(tmp_path / "new"), progress="none")
@@ -258,7 +270,7 @@ def test_the_log_says_what_was_taken_fitted_left_and_not_used(
 BAD_SETTINGS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no path": (lambda: WarmStartSettings(""), ValueError, "`ckpt_to_initialize_from` MUST be set"),
     "no expression": (lambda: WarmStartSettings("x", "("), ValueError, "must be a regular expression"),
-    "a variable": (lambda: WarmStartSettings("x", [tf.Variable(1)]), TypeError, "Variables are named, not passed"),
+    "a number": (lambda: WarmStartSettings("x", [1]), TypeError, "or of variables, or None. Received: \\[1\\]"),
     "no VocabInfo": (lambda: WarmStartSettings("x", ".*", {"w": "file"}), TypeError, "must map names to VocabInfo"),
     "axis": (lambda: VocabInfo("a", 1, 0, "b", axis=2), ValueError, "axis argument are 0 and 1. Provided axis: 2"),
     "size": (lambda: VocabInfo("a", 0, 0, "b"), ValueError, "`new_vocab_size` of VocabInfo must be an integer >= 1"),

@@ -1,0 +1,74 @@
+"""What the updates of optimizers have in common: handles of variables and slots, and operations on some of their rows.
+
+The operations take the variables' handles, so each replica of a strategy updates its own copy: the gradients are summed
+before, and the copies stay alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from headway import _tensorflow
+
+_ops = tf.raw_ops
+
+
+def with_slots(optimizer: Any, gradients: list[Any], variables: list[tf.Variable], *kinds: str) -> list[Any]:
+    """Returns (gradient, handle of the variable, handles of its slots) for each variable that has a gradient."""
+    slots = [
+        [_tensorflow.keras_variable_value(slot).handle for slot in _tensorflow.optimizer_slots(optimizer, kind)]
+        for kind in kinds
+    ]
+    rows = zip(gradients, [variable.handle for variable in variables], *slots, strict=True)
+    return [row for row in rows if row[0] is not None]
+
+
+def next_step(optimizer: Any) -> tf.Tensor:
+    """Returns the number of the step that is being made, counted from 1, as a float."""
+    return tf.cast(_tensorflow.keras_variable_value(optimizer.iterations) + 1, tf.float32)
+
+
+def value(handle: tf.Tensor) -> tf.Tensor:
+    """Returns the value of a variable."""
+    return _ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+
+
+def rows(handle: tf.Tensor, which: tf.Tensor) -> tf.Tensor:
+    """Returns rows of a variable."""
+    return _ops.ResourceGather(resource=handle, indices=which, dtype=tf.float32)
+
+
+def subtract(handle: tf.Tensor, which: tf.Tensor, change: tf.Tensor) -> None:
+    """Subtracts from rows of a variable."""
+    _ops.ResourceScatterSub(resource=handle, indices=which, updates=change)
+
+
+def moved(handle: tf.Tensor, which: tf.Tensor, target: tf.Tensor, share: float) -> tf.Tensor:
+    """Moves rows of a variable by a share of the way to `target`; returns them."""
+    before = rows(handle, which)
+    after = before + (target - before) * share
+    _ops.ResourceScatterUpdate(resource=handle, indices=which, updates=after)
+    return after
+
+
+def decayed(handle: tf.Tensor, kept: float, gradient: Any, square: bool = False) -> tf.Tensor:
+    """Sets a variable to the moving average of gradients, or of their squares; returns the gradient's rows of it.
+
+    Args:
+      handle: of the variable. All its rows decay, those that a sparse gradient does not have too.
+      kept: the share that stays.
+      gradient: a tensor, or a pair of rows and the gradient in them.
+      square: whether it is an average of squares.
+    """
+    which, dense = gradient if isinstance(gradient, tuple) else (None, gradient)
+    added = (1.0 - kept) * (tf.square(dense) if square else dense)
+    rest = value(handle) * kept
+    if which is None:
+        rest += added
+    _ops.AssignVariableOp(resource=handle, value=rest)
+    if which is None:
+        return rest
+    _ops.ResourceScatterAdd(resource=handle, indices=which, updates=added)
+    return rows(handle, which)

@@ -1,0 +1,69 @@
+"""tf.estimator's names for the variables of optimizers, and the settings that it kept beside them.
+
+Its checkpoints hold a Keras optimizer's variables under `training/<class>/<variable>/<slot>`. Keras 2 also kept numbers
+such as `beta_1` there, of which Keras 3 makes no variables; tf.estimator reads no checkpoint without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from headway._updates_keras_2 import NADAM_SLOWING
+
+_SLOTS = {
+    "momentum": {"Adam": "m", "LazyAdam": "m", "Nadam": "m", "Adamax": "m", "AdamW": "m"},
+    "velocity": {"Adam": "v", "LazyAdam": "v", "Nadam": "v", "AdamW": "v", "RMSprop": "rms"},
+    "velocity_hat": {"Adam": "vhat", "AdamW": "vhat"},
+    "norm": {"Adamax": "v"},
+    "average_gradient": {"RMSprop": "mg"},
+    "accumulated_grad": {"Adadelta": "accum_grad"},
+    "accumulated_delta_var": {"Adadelta": "accum_var"},
+}
+_SETTINGS: dict[str, tuple[str, ...]] = {
+    "SGD": ("momentum",),
+    "Adagrad": (),
+    "Adam": ("beta_1", "beta_2"),
+    "LazyAdam": ("beta_1", "beta_2"),
+    "Adamax": ("beta_1", "beta_2"),
+    "Nadam": ("beta_1", "beta_2"),
+    "RMSprop": ("rho", "momentum"),
+    "Adadelta": ("rho",),
+    "Ftrl": ("learning_rate_power", "l1_regularization_strength", "l2_regularization_strength", "beta"),
+}
+
+
+def variable_name(prefix: str, kind: str, name: str, variables: Iterable[str]) -> str:
+    """Returns tf.estimator's name for a variable that Keras 3 calls `<path, with underscores>_<slot>`.
+
+    Args:
+      prefix: what the names of this optimizer's variables begin with.
+      kind: class of the optimizer.
+      name: Keras 3's name.
+      variables: full names of the model's variables.
+    """
+    best, slot = "", ""
+    for full_name in variables:
+        # Keras names the slots of a variable of its own by its path, and those of a tf.Variable by its name, which
+        # ends in ":0".
+        for ending in ("_0_", "_"):
+            start = full_name.replace("/", "_") + ending
+            if name.startswith(start) and len(full_name) > len(best):
+                best, slot = full_name, name[len(start) :]
+    if best:
+        return f"{prefix}/{best}/{_SLOTS.get(slot, {}).get(kind, slot)}"
+    if name == "iteration":
+        return f"{prefix}/iter"
+    # Keras leaves the product of Nadam's momentums without a name of its own.
+    return f"{prefix}/momentum_cache" if kind == "Nadam" and name.startswith("variable") else f"{prefix}/{name}"
+
+
+def settings(optimizer: Any) -> dict[str, float]:
+    """Returns the numbers by name that Keras 2 kept as variables, other than the learning rate."""
+    names = _SETTINGS.get(type(optimizer).__name__)
+    if names is None:
+        return {}
+    found = {name: getattr(optimizer, name) for name in names}
+    # Keras 3 has schedules in the place of `decay`; Nadam's was the slowing of its schedule of momentum.
+    decay = NADAM_SLOWING if "Nadam" in type(optimizer).__name__ else 0.0
+    return {"decay": decay, **{name: float(value) for name, value in found.items() if isinstance(value, int | float)}}

@@ -1,0 +1,71 @@
+"""Model directories that tf.estimator 2.15 has written go on here as they do there: tests/golden/model_dirs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import pathlib
+import shutil
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "model_dirs"
+
+
+def _loaded(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, GOLDEN / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+pairs = _loaded("pairs")
+trying = _loaded("try_pairs")
+RESULTS = json.loads((GOLDEN / "results.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_it_goes_on_as_in_tf_estimator(name: str, tmp_path: pathlib.Path) -> None:
+    model_dir = tmp_path / "model"
+    shutil.copytree(GOLDEN / name, model_dir)
+    model, optimizer = name.split(".")
+    estimator = trying.build(model, optimizer, model_dir)
+    assert estimator.latest_checkpoint() == str(model_dir / f"model.ckpt-{pairs.FIRST_STEPS}")
+    found = trying.results(model, estimator)
+    far = {key: value for key, value in trying.differences(found, RESULTS[name]).items() if not value <= 1e-5}
+    assert not far
+    # tf.estimator finds all that it needs, settings of the optimizer included. Counts of steps and the random states of
+    # Keras 3 are more than it had.
+    more = found["after"].keys() - RESULTS[name]["after"].keys()
+    assert all(key.endswith(("/iter", "/seed_generator_state")) for key in more)
+
+
+def test_another_setting_than_in_the_checkpoint_is_logged(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "rnn_lstm_stacked.Adam"
+    model_dir = tmp_path / "model"
+    shutil.copytree(GOLDEN / name, model_dir)
+    values = {key: tf.train.load_variable(str(model_dir), key) for key, _ in tf.train.list_variables(str(model_dir))}
+    values["training/Adam/beta_1"] = np.float32(0.5)
+    prefix = str(model_dir / f"model.ckpt-{pairs.FIRST_STEPS}")
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(values),
+        shape_and_slices=[""] * len(values),
+        tensors=[tf.constant(value) for value in values.values()],
+    )
+    estimator = trying.build(*name.split("."), model_dir)
+    with caplog.at_level(logging.WARNING, "headway"):
+        estimator.train(pairs.input_fn("rnn_lstm_stacked"), steps=1)
+    assert "training/Adam/beta_1 is 0.5 in the checkpoint" in caplog.text
+    assert "and 0.8 in the program; the program's is used." in caplog.text
+    assert estimator.get_variable_value("training/Adam/beta_1") == pytest.approx(0.8)
