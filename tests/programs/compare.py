@@ -23,10 +23,8 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 GOLDEN = FOLDER.parent / "golden" / "programs"
-NOT_PROGRAMS = {"compare", "shared"}
-PROGRAMS = sorted(
-    path.stem for path in FOLDER.glob("[!_]*.py") if path.stem not in NOT_PROGRAMS and not path.stem.startswith("test_")
-)
+NOT_PROGRAMS = {"compare", "shared", "run_forked", "test_programs"}
+PROGRAMS = sorted({path.stem for path in FOLDER.glob("*.py")} - NOT_PROGRAMS)
 
 # How far two numbers may lie apart, as a share of the larger, or of 1 where both are smaller. float32 sums in another
 # order differ by a few 1e-7 in a step, and each step of training carries the difference on.

@@ -1,4 +1,4 @@
-"""A factorisation machine with a deep part: clicks in libsvm lines, an optimizer for each scope, a TensorFlow 1 export."""
+"""A factorisation machine with a deep part on clicks: an optimizer for each scope, and a TensorFlow 1 export."""
 
 import glob
 import os
