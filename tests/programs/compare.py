@@ -48,8 +48,10 @@ def differences(expected: Any, got: Any, where: str = "") -> list[tuple[str, flo
         pairs = zip(expected, got, strict=True)
         return [found for i, pair in enumerate(pairs) for found in differences(*pair, f"{where}/{i}")]
     if isinstance(expected, float) and isinstance(got, int | float) and not isinstance(got, bool):
+        if expected == got or (math.isnan(expected) and math.isnan(got)):
+            return []
         gap = abs(expected - got) / max(1.0, abs(expected), abs(got))
-        return [(where, gap)] if gap > 0 else []
+        return [(where, math.inf if math.isnan(gap) else gap)]
     return [] if expected == got else [(f"{where}: {expected!r} and {got!r}", math.inf)]
 
 
