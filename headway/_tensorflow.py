@@ -23,7 +23,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 from tensorflow.python import tf2
 from tensorflow.python.compat import v2_compat
 from tensorflow.python.eager import context as eager_context
-from tensorflow.python.framework import tensor_shape
+from tensorflow.python.framework import op_def_registry, tensor_shape
 
 _T = TypeVar("_T")
 
@@ -191,6 +191,42 @@ def iterator_state(iterator: Any) -> dict[str, tf.Tensor]:
     """
     state: dict[str, tf.Tensor] = iterator._serialize_to_tensors()
     return state
+
+
+def shuffles_anew(dataset: tf.data.Dataset) -> bool:
+    """Returns whether each iterator of a dataset draws new seeds, and so changes what those before it give later on.
+
+    Can go when a dataset tells its stages.
+    """
+    return any("Shuffle" in type(stage).__name__ for stage in _all_stages(dataset))
+
+
+def stateful_operation(dataset: tf.data.Dataset) -> str | None:
+    """Returns the type of an operation with a state of its own in the functions of a dataset; None if there is none.
+
+    Can go when tf.data tells whether a position can be saved.
+    """
+    for stage in _all_stages(dataset):
+        for wrapper in stage._functions():
+            graph = wrapper.function.graph.as_graph_def()
+            nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+            for kind in sorted({node.op for node in nodes} - _WITHOUT_STATE):
+                definition = op_def_registry.get(kind)
+                if definition is not None and definition.is_stateful:
+                    return str(kind)
+    return None
+
+
+# What they call is looked at for itself; a check keeps no state, nor does what is looked up.
+_WITHOUT_STATE = {"StatefulPartitionedCall", "If", "While", "Case", "Assert", "LookupTableFindV2", "LookupTableSizeV2"}
+
+
+def _all_stages(dataset: Any) -> Iterator[Any]:
+    # What tf.compat.v1.data makes is wrapped once more.
+    stage = getattr(dataset, "_dataset", dataset)
+    yield stage
+    for earlier in stage._inputs():
+        yield from _all_stages(earlier)
 
 
 def stages_of(dataset: tf.data.Dataset) -> list[tuple[str, dict[str, Any]]] | None:

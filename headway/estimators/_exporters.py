@@ -18,7 +18,6 @@ from headway.estimators._model import argument_names
 
 _VERSION = re.compile(r"^\d{10}/?$")
 _LEFTOVER = re.compile(r"^temp-(\d{10})/?$")
-_RECORD = "best_eval_result.json"
 _COMPARED = ("best_eval_result", "current_eval_result")
 
 
@@ -200,8 +199,9 @@ class BestExporter(_SavedModelExporter):
     """Exports when the evaluation is better than all before it, and keeps the newest of these exports.
 
     A run that goes on in its `model_dir` compares with what an earlier run has exported: the result of an export is
-    noted beside it, in `best_eval_result.json`; where tf.estimator has exported, the best result is read from the event
-    files of the evaluation. If there is no export yet, the first evaluation is exported.
+    noted in `.<name>.json`, beside the directory of the exports, which holds nothing else; where tf.estimator has
+    exported, the best result is read from the event files of the evaluation. If there is no export yet, the first
+    evaluation is exported.
 
     Args:
       name: names the directory of the exports; each exporter of an `EvalSpec` has another.
@@ -281,16 +281,22 @@ class BestExporter(_SavedModelExporter):
 
 
 def _write_record(export_path: str, eval_result: Mapping[str, Any]) -> None:
-    """Notes the result of an export beside it: an evaluation may be in the event files, and its export not be there."""
+    """Notes the result of an export: an evaluation may be in the event files, and its export not be there."""
     scalars = {name: float(value) for name, value in eval_result.items() if _is_number(value)}
-    path = os.path.join(export_path, _RECORD)
+    path = _record_path(export_path)
     with tf.io.gfile.GFile(path + ".tmp", "w") as file:
         file.write(json.dumps(scalars))
     tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
 
 
+def _record_path(export_path: str) -> str:
+    # Programs take the last or the greatest name in the directory of the exports for the newest export.
+    folder, name = os.path.split(export_path.rstrip("/"))
+    return os.path.join(folder, f".{name}.json")
+
+
 def _read_record(export_path: str) -> dict[str, float] | None:
-    path = os.path.join(export_path, _RECORD)
+    path = _record_path(export_path)
     if not tf.io.gfile.exists(path):
         return None
     with tf.io.gfile.GFile(path, "r") as file:

@@ -150,6 +150,10 @@ class DatasetPipeline(StreamPipeline):
         """See `Pipeline.why_not_savable`: tries the source alone, with the policy that it has itself."""
         if not self.stages:
             return None
+        if _tensorflow.shuffles_anew(self.source):
+            # To try it would change the order of the rows after the first epoch.
+            kind = _tensorflow.stateful_operation(self.source)
+            return None if kind is None else f"{kind} is stateful"
         try:
             _tensorflow.iterator_state(iter(self._source(0)))
         except (tf.errors.OpError, ValueError) as error:

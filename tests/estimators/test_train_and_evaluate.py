@@ -207,10 +207,12 @@ def test_best_exporter_goes_on_where_the_run_before_was(small: Any, tmp_path: pa
     model = small.estimator(small.linear, folder).train(small.input_fn(), steps=1)
     model.evaluate(small.input_fn(repeat=1))  # so that the input is known
     assert best_exports(model, folder, BestExporter(), {2: 5.0, 4: 6.0, 6: 3.0}) == [2, 6]
+    # Nothing but exports: programs take the last name for the newest.
+    assert all(path.name.isdigit() for path in (folder / "export" / "best_exporter").iterdir())
     # tf.estimator exports the first result of each process, and takes it for the best.
     assert best_exports(model, folder, BestExporter(), {8: 4.0, 10: 2.0, 12: 2.5}) == [10]
     # Where tf.estimator has exported, the event files tell: the evaluation above has a loss of step 1.
-    (folder / "export" / "best_exporter" / "best_eval_result.json").unlink()
+    (folder / "export" / ".best_exporter.json").unlink()
     [first] = read_eval_metrics(model.eval_dir()).values()
     assert best_exports(model, folder, BestExporter(), {14: first["loss"] + 1, 16: first["loss"] - 0.01}) == [16]
     assert best_exports(model, folder, BestExporter(event_file_pattern=None), {18: 9.0, 20: 10.0}) == [18]

@@ -50,6 +50,39 @@ def test_a_dataset_saves_its_iterator(tmp_path: pathlib.Path) -> None:
     assert next(resumed)[1].numpy().tolist() == [16, 25, 36, 49]
 
 
+def test_whether_a_source_can_be_saved_is_found_out_without_drawing_from_its_seeds() -> None:
+    def numbers() -> tf.data.Dataset:
+        return tf.data.Dataset.range(8).shuffle(8, seed=1).repeat().batch(4)
+
+    expected = [batch.tolist() for batch in numbers().take(6).as_numpy_iterator()]
+    pipeline = input_pipelines.from_dataset(numbers()).map_batches(lambda batch: batch + 1)
+    iterator = iter(pipeline.elements())
+    seen = [next(iterator).numpy().tolist()]
+    assert pipeline.why_not_savable() is None
+    seen += [next(iterator).numpy().tolist() for _ in range(5)]
+    assert seen == [[value + 1 for value in batch] for batch in expected]
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_source_with_a_state_of_its_own_cannot_be_saved(shuffled: bool) -> None:
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a"], [1]), 0)
+    numbers = tf.data.Dataset.range(8)
+    sources = {
+        "python": numbers.map(lambda value: tf.py_function(lambda one: one, [value], tf.int64)),
+        "generator": tf.data.Dataset.from_generator(lambda: iter([1]), output_signature=tf.TensorSpec([], tf.int64)),
+        "in a branch": numbers.map(lambda value: tf.cond(value > 3, lambda: tf.random.uniform([]), lambda: 0.5)),
+        "nothing": numbers.map(lambda value: tf.cond(value > 3, lambda: value, lambda: value + 1)),
+        "table": tf.data.Dataset.from_tensors("a").map(table.lookup),
+    }
+    reasons = {}
+    for name, source in sources.items():
+        dataset = source.shuffle(2).batch(4) if shuffled else source.batch(4)
+        pipeline = input_pipelines.from_dataset(dataset).map_batches(lambda batch: batch)
+        reasons[name] = pipeline.why_not_savable()
+    assert [name for name, reason in reasons.items() if reason is None] == ["nothing", "table"]
+    assert all("stateful" in reason for reason in reasons.values() if reason is not None)
+
+
 def test_a_dataset_is_sharded_by_batches() -> None:
     pipeline = input_pipelines.from_dataset(_squares())
     parts = [_labels(pipeline.shard(2, index).dataset()) for index in range(2)]
