@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,11 @@ class Variables:
         inner = Variables(self._full(prefix), self._shared)
         inner.trainable = self.trainable
         return inner
+
+    def graph_scope(self) -> contextlib.AbstractContextManager[Any]:
+        """Returns the scope under which TensorBoard shows the operations of this part; make no variables in it."""
+        # With a slash at the end a name is taken as it is, and may come twice.
+        return tf.name_scope(f"{self.prefix}/") if self.prefix else contextlib.nullcontext()
 
     def shared(
         self,
@@ -86,7 +92,7 @@ class Variables:
 def dense(
     net: tf.Tensor,
     units: int,
-    variable: Callable[..., tf.Variable],
+    variable: Variables,
     activation: Callable[[tf.Tensor], tf.Tensor] | None = None,
     *,
     use_bias: bool = True,
@@ -95,11 +101,12 @@ def dense(
     dtype = tf.as_dtype(keras.config.dtype_policy().compute_dtype)
     # A new initializer each time: Keras's draw the same values again for the same shape.
     kernel = variable("kernel", (int(net.shape[-1]), units), keras.initializers.GlorotUniform())
-    net = tf.matmul(tf.cast(net, dtype), tf.cast(kernel, dtype))
-    if use_bias:
-        bias = variable("bias", (units,), keras.initializers.Zeros())
-        net = tf.nn.bias_add(net, tf.cast(bias, dtype))
-    return net if activation is None else activation(net)
+    bias = variable("bias", (units,), keras.initializers.Zeros()) if use_bias else None
+    with variable.graph_scope():
+        net = tf.matmul(tf.cast(net, dtype), tf.cast(kernel, dtype))
+        if bias is not None:
+            net = tf.nn.bias_add(net, tf.cast(bias, dtype))
+        return net if activation is None else activation(net)
 
 
 def dropout(net: tf.Tensor, rate: float, layer: int, run_seed: int | None) -> tf.Tensor:
