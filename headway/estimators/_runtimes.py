@@ -15,6 +15,7 @@ from headway.estimators import _choice
 from headway.estimators._checkpoint_tools import show_checkpoint
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._function_runtime import FunctionRuntime
+from headway.estimators._run_config import function_only_setting
 from headway.estimators._runtime import ExportRequest, NeedsGraph, Runtime, Setup
 from headway.estimators._variable_table import VariableTable
 from headway.estimators.graph import GraphRuntime
@@ -170,7 +171,7 @@ class Runtimes:
             return self._on_trial(call, input_fn, mode)
         why = "eager execution is disabled" if hook is None else f"the hook {hook} works in a session"
         try:
-            return self._in_graph(call, why, refuses_keras=True)
+            return self._in_graph(call, why, refuses_keras=not _choice.must_have_session(hooks))
         except NeedsFunctions as need:
             _choice.check_hooks(hooks, f"the model runs in compiled functions, because {need}")
             logger.info("The model runs in the function runtime: %s.", need)
@@ -180,7 +181,7 @@ class Runtimes:
     @property
     def _must_be_function(self) -> bool:
         setup = self.setup
-        fixed = setup.config.runtime == "function" or _choice.function_only_setting(setup.config) is not None
+        fixed = setup.config.runtime == "function" or function_only_setting(setup.config) is not None
         return fixed or _choice.is_headways(setup.model_fn, setup.transform)
 
     def _in_graph(self, call: Callable[[Runtime], _T], why: str, *, refuses_keras: bool) -> _T:
