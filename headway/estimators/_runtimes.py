@@ -186,20 +186,20 @@ class Runtimes:
 
     def _in_graph(self, call: Callable[[Runtime], _T], why: str, *, refuses_keras: bool) -> _T:
         """Calls the graph runtime, and stays with it."""
-        if self._settled is None:
+        before, self._settled = self._settled, "graph"
+        if before is None:
             logger.info("The model runs in the graph runtime: %s.", why)
         try:
             with self.graph.refusing(keras=refuses_keras):
-                result = call(self.graph)
+                return call(self.graph)
         except NeedsFunctions as need:
-            if self._settled is None:
+            self._settled = before
+            if before is None:
                 raise
             raise ValueError(
                 f"The graph runtime cannot run this model: {need}, which work in compiled functions. Leave "
                 "RunConfig(runtime='graph') out, and hooks and input that need a session."
             ) from None
-        self._settled = "graph"
-        return result
 
     def _on_trial(self, call: Callable[[Runtime], _T], input_fn: Callable[..., Any] | None, mode: str) -> _T:
         """Calls the function runtime, or the other one if it cannot run the program and nothing was trained yet."""
