@@ -161,11 +161,15 @@ class Runtimes:
         if self._settled == "graph":
             return self._in_graph(call, "", refuses_keras=False)
         if self._settled == "function":
+            why = "the model runs in compiled functions"
             if hook is not None and not self._must_be_function:
                 # A hook is there for one call.
                 logger.info("This call uses the graph runtime: the hook %s works in a session.", hook)
-                return call(self.graph)
-            _choice.check_hooks(hooks, "the model runs in compiled functions")
+                try:
+                    return call(self.graph)
+                except NeedsFunctions as need:
+                    why += f", because {need}"
+            _choice.check_hooks(hooks, why)
             return self._within(self.function, lambda: call(self.function))
         if hook is None and tf.executing_eagerly():
             return self._on_trial(call, input_fn, mode)
