@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from headway._spec import EstimatorSpec
 from headway.estimators._hooks import SessionHookAdapter
-from headway.estimators._run_config import RunConfig
 
 _BASE = tf.compat.v1.train.SessionRunHook
 # What the methods of a hook mention when they use a graph or a session.
@@ -28,15 +27,6 @@ _OF_SESSIONS = {
     "get_operation_by_name",
     "merge_all",
     "placeholder",
-}
-# Fields of RunConfig that change what is computed, or how, and that a session knows nothing of: name -> neutral value.
-_FUNCTION_ONLY = {
-    "gradient_clipping": None,
-    "gradient_accumulation": 1,
-    "jit_compile": False,
-    "run_eagerly": False,
-    "training_metrics": False,
-    "async_checkpoints": False,
 }
 
 
@@ -59,14 +49,22 @@ def check_hooks(hooks: Sequence[Any], why: str) -> None:
     Raises:
       ValueError: if there is such a hook; `why` says why there is no session.
     """
-    for hook in hooks:
-        inner = hook.hook if isinstance(hook, SessionHookAdapter) else hook
-        if _is_for_sessions(inner):
-            raise ValueError(
-                f"The hook {inner} asks for tensors of a session, and there is no session: {why}. Use a headway hook: "
-                "its `run.values` has the loss, and `step_tensors` names tensors of the model_fn (see "
-                "LoggingTensorHook)."
-            )
+    hook = _first_for_sessions(hooks)
+    if hook is not None:
+        raise ValueError(
+            f"The hook {hook} asks for tensors of a session, and there is no session: {why}. Use a headway hook: its "
+            "`run.values` has the loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook)."
+        )
+
+
+def must_have_session(hooks: Sequence[Any]) -> bool:
+    """Tells whether one of the hooks would do nothing, or fail, without a session."""
+    return _first_for_sessions(hooks) is not None
+
+
+def _first_for_sessions(hooks: Sequence[Any]) -> Any:
+    inner = (hook.hook if isinstance(hook, SessionHookAdapter) else hook for hook in hooks)
+    return next((hook for hook in inner if _is_for_sessions(hook)), None)
 
 
 def _is_for_sessions(hook: Any) -> bool:
@@ -74,7 +72,8 @@ def _is_for_sessions(hook: Any) -> bool:
         return False
     if type(hook).__module__.startswith("tensorflow."):
         return True
-    return getattr(type(hook), "after_create_session", None) is not _BASE.after_create_session
+    fetches = any("SessionRunArgs" in code.co_names for code in _codes(getattr(type(hook), "before_run", None)))
+    return fetches or getattr(type(hook), "after_create_session", None) is not _BASE.after_create_session
 
 
 def _needs_session(hook: Any) -> bool:
@@ -122,13 +121,6 @@ def is_headways(model_fn: Any, transform: Any) -> bool:
     module = str(getattr(model_fn, "__module__", ""))
     wraps = module == "headway.estimators._add_metrics"
     return transform is not None or (module.startswith("headway.") and not wraps)
-
-
-def function_only_setting(config: RunConfig) -> str | None:
-    """Returns the first setting that is for compiled functions only, as 'name=value'; None if there is none."""
-    changed = (name for name, neutral in _FUNCTION_ONLY.items() if getattr(config, name) != neutral)
-    name = next(changed, None)
-    return None if name is None else f"{name}={getattr(config, name)!r}"
 
 
 def raised_by_headway(error: BaseException) -> bool:

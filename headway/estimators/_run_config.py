@@ -49,6 +49,17 @@ _WITHOUT_EFFECT: Final = {
 }
 # Of these, what the graph runtime heeds.
 _FOR_GRAPHS: Final = ("session_config", "device_fn", "session_creation_timeout_secs")
+# What only compiled functions can do: name -> the value that asks for nothing.
+_FOR_FUNCTIONS: Final[dict[str, Any]] = {
+    "train_distribute": None,
+    "eval_distribute": None,
+    "run_eagerly": False,
+    "jit_compile": False,
+    "gradient_clipping": None,
+    "gradient_accumulation": 1,
+    "async_checkpoints": False,
+    "training_metrics": False,
+}
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -448,6 +459,13 @@ def _gpu_memory(name: str, value: Any) -> Any:
     return _number("> 0", integer=True)(name, value)
 
 
+def function_only_setting(config: RunConfig) -> str | None:
+    """Returns the first setting that only the function runtime knows, as 'name=value'; None if there is none."""
+    changed = (name for name, neutral in _FOR_FUNCTIONS.items() if getattr(config, name) != neutral)
+    name = next(changed, None)
+    return None if name is None else f"{name}={_shown(getattr(config, name))}"
+
+
 def _check_together(config: RunConfig) -> None:
     """Checks the fields that depend on each other."""
     if config.save_checkpoints_steps is not None and config.save_checkpoints_secs is not None:
@@ -458,6 +476,12 @@ def _check_together(config: RunConfig) -> None:
     if config.run_eagerly and config.jit_compile:
         raise ValueError(
             "`run_eagerly` and `jit_compile` cannot be both True: eager steps are not compiled. Set one to False."
+        )
+    for_functions = function_only_setting(config)
+    if config.runtime == "graph" and for_functions is not None:
+        raise ValueError(
+            f"`{for_functions}` is for compiled functions, and not for `runtime='graph'`, which does what tf.estimator "
+            "did, on one device. Leave one of them out."
         )
     if config.deterministic and config.tf_random_seed is None:
         raise ValueError(

@@ -15,6 +15,7 @@ from headway.estimators import _choice
 from headway.estimators._checkpoint_tools import show_checkpoint
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._function_runtime import FunctionRuntime
+from headway.estimators._run_config import function_only_setting
 from headway.estimators._runtime import ExportRequest, NeedsGraph, Runtime, Setup
 from headway.estimators._variable_table import VariableTable
 from headway.estimators.graph import GraphRuntime
@@ -160,17 +161,21 @@ class Runtimes:
         if self._settled == "graph":
             return self._in_graph(call, "", refuses_keras=False)
         if self._settled == "function":
+            why = "the model runs in compiled functions"
             if hook is not None and not self._must_be_function:
                 # A hook is there for one call.
                 logger.info("This call uses the graph runtime: the hook %s works in a session.", hook)
-                return call(self.graph)
-            _choice.check_hooks(hooks, "the model runs in compiled functions")
+                try:
+                    return call(self.graph)
+                except NeedsFunctions as need:
+                    why += f", because {need}"
+            _choice.check_hooks(hooks, why)
             return self._within(self.function, lambda: call(self.function))
         if hook is None and tf.executing_eagerly():
             return self._on_trial(call, input_fn, mode)
         why = "eager execution is disabled" if hook is None else f"the hook {hook} works in a session"
         try:
-            return self._in_graph(call, why, refuses_keras=True)
+            return self._in_graph(call, why, refuses_keras=not _choice.must_have_session(hooks))
         except NeedsFunctions as need:
             _choice.check_hooks(hooks, f"the model runs in compiled functions, because {need}")
             logger.info("The model runs in the function runtime: %s.", need)
@@ -180,25 +185,25 @@ class Runtimes:
     @property
     def _must_be_function(self) -> bool:
         setup = self.setup
-        fixed = setup.config.runtime == "function" or _choice.function_only_setting(setup.config) is not None
+        fixed = setup.config.runtime == "function" or function_only_setting(setup.config) is not None
         return fixed or _choice.is_headways(setup.model_fn, setup.transform)
 
     def _in_graph(self, call: Callable[[Runtime], _T], why: str, *, refuses_keras: bool) -> _T:
         """Calls the graph runtime, and stays with it."""
-        if self._settled is None:
+        before, self._settled = self._settled, "graph"
+        if before is None:
             logger.info("The model runs in the graph runtime: %s.", why)
         try:
             with self.graph.refusing(keras=refuses_keras):
-                result = call(self.graph)
+                return call(self.graph)
         except NeedsFunctions as need:
-            if self._settled is None:
+            self._settled = before
+            if before is None:
                 raise
             raise ValueError(
                 f"The graph runtime cannot run this model: {need}, which work in compiled functions. Leave "
                 "RunConfig(runtime='graph') out, and hooks and input that need a session."
             ) from None
-        self._settled = "graph"
-        return result
 
     def _on_trial(self, call: Callable[[Runtime], _T], input_fn: Callable[..., Any] | None, mode: str) -> _T:
         """Calls the function runtime, or the other one if it cannot run the program and nothing was trained yet."""

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from headway import _tensorflow
@@ -16,6 +17,11 @@ from headway.estimators._runtime import Setup
 from headway.estimators.graph._input import GraphInput
 
 v1 = tf.compat.v1
+_NOT_IN_GRAPHS = (
+    "In the graph runtime model_fn made a {kind} of Keras 3, whose updates a session cannot see. Let the model run in "
+    "compiled functions (RunConfig(runtime='auto'), without hooks and input that need a session), or take the same of "
+    "Keras 2 (tf_keras) or of tf.compat.v1."
+)
 
 
 @contextlib.contextmanager
@@ -36,9 +42,17 @@ def spec_in_graph(setup: Setup, batch: GraphInput, mode: str, *, refuses_keras: 
     """
 
     def creator(next_creator: Callable[..., Any], **kwargs: Any) -> Any:
-        if refuses_keras and _tensorflow.keras_scope() is not None:
+        scope = _tensorflow.keras_scope()
+        if scope is None:
+            return next_creator(**kwargs)
+        path, owner = scope
+        if refuses_keras:
             raise NeedsFunctions("it is made of Keras 3 layers")
-        return next_creator(**kwargs)
+        if isinstance(owner, keras.layers.BatchNormalization) or not isinstance(owner, keras.Layer):
+            raise ValueError(_NOT_IN_GRAPHS.format(kind=type(owner).__name__))
+        # The name that the function runtime gives it.
+        with v1.name_scope(None):
+            return next_creator(**{**kwargs, "name": f"{path}/{kwargs['name']}"})
 
     with tf.variable_creator_scope(creator), _tensorflow.fresh_keras_names(), dtype_policy(setup.config.dtype_policy):
         return invoke(setup.model_fn, setup.params, setup.config, batch.features, batch.labels, mode)

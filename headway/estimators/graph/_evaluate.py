@@ -13,7 +13,7 @@ from headway.estimators._runtime import Setup
 from headway.estimators.graph._building import session_config
 from headway.estimators.graph._hooks import SessionHooks, SessionRun
 from headway.estimators.graph._input import GraphInput
-from headway.estimators.graph._restoring import WarmStartHook, fitting
+from headway.estimators.graph._restoring import fitting
 
 v1 = tf.compat.v1
 _RESERVED = ("loss", "global_step")
@@ -38,6 +38,7 @@ def evaluate(
     *,
     steps: int | None,
     path: str | None,
+    first: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """Evaluates in the current graph, and returns the metrics, `loss` and `global_step`.
 
@@ -48,6 +49,7 @@ def evaluate(
       hooks: the user's hooks, of both kinds.
       steps: number of batches, or None.
       path: the checkpoint, or None for initial values.
+      first: hooks that set the variables.
     """
     pairs = _checked_metrics(spec)
     pairs["loss"] = v1.metrics.mean(spec.loss)
@@ -55,20 +57,27 @@ def evaluate(
     update = tf.group(*[tf.nest.flatten(update) for _, update in pairs.values()])
     values["global_step"] = v1.train.get_global_step()
     in_session = SessionHooks(SessionRun(setup.directory, None, spec.loss))
-    warm = [WarmStartHook(setup, complete=False)] if setup.warm_start is not None and path is None else []
     counting = [] if steps is None else [_StopAfter(steps)]
     final = v1.train.FinalOpsHook(values)
     own = [*in_session.of(hooks), *counting, *in_session.of(spec.evaluation_hooks)]
     creator = v1.train.ChiefSessionCreator(
-        scaffold=spec.scaffold,
+        scaffold=_with_metrics(spec.scaffold),
         checkpoint_filename_with_path=path,
         master=setup.config.evaluation_master,
         config=session_config(setup),
     )
-    with fitting(path), v1.train.MonitoredSession(creator, hooks=[*warm, *batch.hooks, *own, final]) as session:
+    with fitting(path), v1.train.MonitoredSession(creator, hooks=[*first, *batch.hooks, *own, final]) as session:
         while not session.should_stop():
-            session.run(update)
+            session.run([update])
     return dict(final.final_ops_values)
+
+
+def _with_metrics(scaffold: Any) -> Any:
+    """Returns a scaffold that initialises the variables of metrics too, which were made after model_fn's own."""
+    if scaffold is None or scaffold.local_init_op is None:
+        return scaffold
+    local_init = tf.group(scaffold.local_init_op, v1.train.Scaffold.default_local_init_op())
+    return v1.train.Scaffold(local_init_op=local_init, copy_from_scaffold=scaffold)
 
 
 def _checked_metrics(spec: EstimatorSpec) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class SessionRun(Run):
       outputs: what was fetched in the last step, by name.
       logged_values: `id` of a hook -> the values of its `step_tensors`.
       stop_reason: why the run is to stop, or None.
+      acting: whether one of headway's own hooks is at work: it looks at the weights in memory.
     """
 
     def __init__(self, directory: CheckpointDirectory, events: EventWriter | None = None, loss: Any = None) -> None:
@@ -45,9 +47,19 @@ class SessionRun(Run):
         self.outputs: dict[str, Any] = {}
         self.logged_values: dict[int, Any] = {}
         self.stop_reason: str | None = None
+        self.acting = False
         self._directory = directory
         self._events = events
         self._began: float | None = None
+
+    @contextlib.contextmanager
+    def act(self) -> Iterator[None]:
+        """Says that one of headway's own hooks is at work."""
+        self.acting = True
+        try:
+            yield
+        finally:
+            self.acting = False
 
     def at(self, step: int) -> None:
         """Notes how far the run has come."""
@@ -140,7 +152,8 @@ class InSession(tf.compat.v1.train.SessionRunHook):
         self._run.at(int(session.run(self._step)))
         if not self._has_begun:
             self._has_begun = True
-            self._hook.begin(self._run)
+            with self._run.act():
+                self._hook.begin(self._run)
 
     def before_run(self, run_context: Any) -> Any:
         """Asks for the values that hooks may see."""
@@ -156,14 +169,16 @@ class InSession(tf.compat.v1.train.SessionRunHook):
         self._run.session = run_context.session
         self._run.at(int(run_context.session.run(self._step)))
         if self._due is None or self._run.step >= self._due:
-            self._hook.act(self._run)
+            with self._run.act():
+                self._hook.act(self._run)
         if self._run.stop_reason is not None:
             run_context.request_stop()
 
     def end(self, session: Any) -> None:
         """Ends."""
         self._run.session = session
-        self._hook.end(self._run)
+        with self._run.act():
+            self._hook.end(self._run)
 
 
 @dataclasses.dataclass(frozen=True)

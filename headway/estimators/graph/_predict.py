@@ -12,15 +12,22 @@ from headway.estimators._runtime import Setup
 from headway.estimators.graph._building import session_config
 from headway.estimators.graph._hooks import SessionHooks, SessionRun
 from headway.estimators.graph._input import GraphInput
-from headway.estimators.graph._restoring import WarmStartHook, fitting
+from headway.estimators.graph._restoring import fitting
 
 v1 = tf.compat.v1
 
 
-def session_for(setup: Setup, spec: EstimatorSpec, batch: GraphInput, hooks: Sequence[Any], path: str | None) -> Any:
-    """Returns a session that predicts in the current graph, with all hooks."""
+def session_for(
+    setup: Setup,
+    spec: EstimatorSpec,
+    batch: GraphInput,
+    hooks: Sequence[Any],
+    *,
+    path: str | None,
+    first: Sequence[Any] = (),
+) -> Any:
+    """Returns a session that predicts in the current graph, with all hooks; `first` are those that set variables."""
     in_session = SessionHooks(SessionRun(setup.directory))
-    warm = [WarmStartHook(setup, complete=False)] if setup.warm_start is not None and path is None else []
     creator = v1.train.ChiefSessionCreator(
         scaffold=spec.scaffold,
         checkpoint_filename_with_path=path,
@@ -29,7 +36,7 @@ def session_for(setup: Setup, spec: EstimatorSpec, batch: GraphInput, hooks: Seq
     )
     own = [*in_session.of(hooks), *in_session.of(spec.prediction_hooks)]
     with fitting(path):
-        return v1.train.MonitoredSession(creator, hooks=[*warm, *batch.hooks, *own])
+        return v1.train.MonitoredSession(creator, hooks=[*first, *batch.hooks, *own])
 
 
 def batches(session: Any, predictions: Any) -> Generator[Any]:

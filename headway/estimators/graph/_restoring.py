@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,26 +49,21 @@ def fitting(path: str | None) -> Iterator[None]:
         raise
 
 
-class WarmStartHook(tf.compat.v1.train.SessionRunHook):
-    """Gives variables the values of another model when the session is there.
+class ValuesHook(tf.compat.v1.train.SessionRunHook):
+    """Gives variables their values when the session is there.
 
     Args:
-      setup: what the estimator was made of; it has settings of a warm start.
-      complete: whether all variables of training are there: a name that is used nowhere is an error then.
+      values: a function of the variables of the graph by name, which returns values by name.
     """
 
-    def __init__(self, setup: Setup, *, complete: bool) -> None:
-        assert setup.warm_start is not None
-        self._settings = setup.warm_start
-        self._complete = complete
+    def __init__(self, values: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+        self._values_of = values
         self._values: list[tuple[Any, Any]] = []
 
     def begin(self) -> None:
-        """Reads the values."""
+        """Gets the values."""
         variables = {variable.op.name: variable for variable in v1.global_variables()}
-        entries = {name: Entry(name, variable, "model") for name, variable in variables.items()}
-        values = warm_start_values(entries, self._settings, complete=self._complete)
-        self._values = [(variables[name], value) for name, value in values.items()]
+        self._values = [(variables[name], value) for name, value in self._values_of(variables).items()]
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Sets the variables, once: a session that is made anew begins with a checkpoint."""
@@ -76,3 +71,28 @@ class WarmStartHook(tf.compat.v1.train.SessionRunHook):
         values, self._values = self._values, []
         for variable, value in values:
             variable.load(np.asarray(value, variable.dtype.as_numpy_dtype), session)
+
+
+def warm_start_hooks(setup: Setup, path: str | None, *, complete: bool) -> list[Any]:
+    """Returns the hook that takes values from another model, where there is no checkpoint at `path`.
+
+    Args:
+      setup: what the estimator was made of.
+      path: the checkpoint, or None.
+      complete: whether all variables of training are there: a name that is used nowhere is an error then.
+    """
+    settings = setup.warm_start
+    if settings is None or path is not None:
+        return []
+
+    def values(variables: Mapping[str, Any]) -> dict[str, Any]:
+        entries = {name: Entry(name, variable, "model") for name, variable in variables.items()}
+        return warm_start_values(entries, settings, complete=complete)
+
+    return [ValuesHook(values)]
+
+
+def values_hook(session: Any) -> ValuesHook:
+    """Returns the hook that takes the values of the variables in another session, as they are now."""
+    now = session.run({variable.op.name: variable for variable in session.graph.get_collection("variables")})
+    return ValuesHook(lambda variables: {name: now[name] for name in variables if name in now})

@@ -12,11 +12,14 @@ from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _checkpoints, _evaluation, _prediction, _structure
 from headway.estimators._checkpoints import Checkpoint
+from headway.estimators._events import EventWriter
 from headway.estimators._runtime import ExportRequest, Runtime, Setup
 from headway.estimators.graph import _evaluate, _export, _predict, _train
 from headway.estimators.graph._building import fresh_graph, spec_in_graph
+from headway.estimators.graph._hooks import SessionRun
 from headway.estimators.graph._input import GraphInput, batch_of
 from headway.estimators.graph._kept import KeptSession, can_be_fed, is_keepable, placeholders_like
+from headway.estimators.graph._restoring import values_hook, warm_start_hooks
 
 
 class GraphRuntime(Runtime):
@@ -29,6 +32,7 @@ class GraphRuntime(Runtime):
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._refuses_keras = False
+        self._live: SessionRun | None = None
         # Specs of the features -> the session for them; None where none can be kept.
         self._kept: dict[str, KeptSession | None] = {}
 
@@ -65,7 +69,7 @@ class GraphRuntime(Runtime):
         with fresh_graph(setup):
             batch = self._batch(input_fn, ModeKeys.TRAIN, latest)
             spec = self._spec(batch, ModeKeys.TRAIN)
-            _train.train(setup, spec, batch, hooks, listeners, steps=steps, max_steps=max_steps, latest=latest)
+            self._train(spec, batch, hooks, listeners, steps=steps, max_steps=max_steps, latest=latest)
 
     def evaluate(
         self,
@@ -78,13 +82,13 @@ class GraphRuntime(Runtime):
     ) -> dict[str, Any]:
         """See `Runtime.evaluate`."""
         setup, config = self._setup, self._setup.config
-        path = self._path(checkpoint_path)
+        first, path, shown = self._start(checkpoint_path)
         with fresh_graph(setup):
             batch = self._batch(input_fn, ModeKeys.EVAL)
             spec = self._spec(batch, ModeKeys.EVAL)
-            result = _evaluate.evaluate(setup, spec, batch, hooks, steps=steps, path=path)
+            result = _evaluate.evaluate(setup, spec, batch, hooks, steps=steps, path=path, first=first)
         if config.is_chief or config.task_type == "evaluator":
-            _evaluation.report(result, setup.eval_dir(name), path)
+            _evaluation.report(result, setup.eval_dir(name), shown)
         return result
 
     def predict(
@@ -97,13 +101,14 @@ class GraphRuntime(Runtime):
         single: bool,
     ) -> Generator[Any]:
         """See `Runtime.predict`."""
-        path = self._path(checkpoint_path)
-        batches = self._from_kept_session(input_fn, keys, path) if path is not None and not hooks else None
-        batches = batches or self._from_new_session(input_fn, hooks, keys, path)
+        first, path, _ = self._start(checkpoint_path)
+        keeps = path is not None and not first and not hooks
+        batches = self._from_kept_session(input_fn, keys, path) if keeps else None
+        batches = batches or self._from_new_session(input_fn, hooks, keys, path, first)
         yield from _prediction.rows(batches) if single else batches
 
     def _from_kept_session(
-        self, input_fn: Callable[..., Any], keys: Sequence[str] | None, path: str
+        self, input_fn: Callable[..., Any], keys: Sequence[str] | None, path: str | None
     ) -> Generator[Any] | None:
         """Returns the batches of predictions, made by the session that is kept; None where none can be."""
         with fresh_graph(self._setup) as graph:
@@ -112,7 +117,7 @@ class GraphRuntime(Runtime):
         if key not in self._kept:
             self._kept[key] = self._new_kept_session(batch)
         kept = self._kept[key]
-        return None if kept is None else kept.predictions(batch, graph, keys, path)
+        return None if kept is None or path is None else kept.predictions(batch, graph, keys, path)
 
     def _new_kept_session(self, batch: GraphInput) -> KeptSession | None:
         if not can_be_fed(batch.features):
@@ -131,14 +136,19 @@ class GraphRuntime(Runtime):
             return KeptSession(self._setup, graph, features, spec) if is_keepable(spec) else None
 
     def _from_new_session(
-        self, input_fn: Callable[..., Any], hooks: Sequence[Any], keys: Sequence[str] | None, path: str | None
+        self,
+        input_fn: Callable[..., Any],
+        hooks: Sequence[Any],
+        keys: Sequence[str] | None,
+        path: str | None,
+        first: Sequence[Any],
     ) -> Generator[Any]:
         setup = self._setup
         with fresh_graph(setup):
             batch = dataclasses.replace(self._batch(input_fn, ModeKeys.PREDICT), labels=None)
             spec = self._spec(batch, ModeKeys.PREDICT)
             predictions = _prediction.selected(spec.predictions, keys)
-            session = _predict.session_for(setup, spec, batch, hooks, path)
+            session = _predict.session_for(setup, spec, batch, hooks, path=path, first=first)
         return _predict.batches(session, predictions)
 
     def export(self, request: ExportRequest) -> bytes:
@@ -154,13 +164,30 @@ class GraphRuntime(Runtime):
         self.seen = _structure.spec_of(batch.features)
         return batch
 
-    def _path(self, checkpoint_path: str | None) -> str | None:
-        """Returns the checkpoint to use: the one given, or the newest that can be read; None if there is none."""
+    def _train(self, spec: EstimatorSpec, batch: GraphInput, hooks: Any, listeners: Any, **limits: Any) -> None:
+        setup, outer = self._setup, self._live
+        events = EventWriter(setup.model_dir) if setup.config.is_chief else None
+        self._live = SessionRun(setup.directory, events)
+        try:
+            _train.train(setup, spec, batch, hooks, listeners, **limits, run=self._live)
+        finally:
+            self._live = outer
+            if events is not None:
+                events.close()
+
+    def _start(self, checkpoint_path: str | None) -> tuple[list[Any], str | None, str | None]:
+        """Returns what the variables begin with: hooks that set them, the checkpoint to read, and the one to name.
+
+        One of headway's own hooks looks at the weights that are in memory; anyone else at the newest checkpoint.
+        """
+        directory, live = self._setup.directory, self._live
+        if checkpoint_path is None and live is not None and live.acting:
+            return [values_hook(live.session)], None, directory.path(live.step)
         if checkpoint_path is not None:
-            return _checkpoints.at(checkpoint_path).path
-        latest = _checkpoints.newest_readable(self._setup.directory)
-        if latest is None:
-            logger.warning(
-                "There is no checkpoint in %s: the model has its initial weights.", self._setup.directory.model_dir
-            )
-        return None if latest is None else latest.path
+            path: str | None = _checkpoints.at(checkpoint_path).path
+        else:
+            latest = _checkpoints.newest_readable(directory)
+            path = None if latest is None else latest.path
+            if latest is None:
+                logger.warning("There is no checkpoint in %s: the model has its initial weights.", directory.model_dir)
+        return warm_start_hooks(self._setup, path, complete=False), path, path

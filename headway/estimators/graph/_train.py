@@ -12,13 +12,12 @@ from headway._log import logger
 from headway._spec import EstimatorSpec
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._classic_hooks import NanLossDuringTrainingError
-from headway.estimators._events import EventWriter
 from headway.estimators._runtime import EMPTY_INPUT, Setup
 from headway.estimators.graph._building import session_config
 from headway.estimators.graph._hooks import SessionHooks, SessionRun
 from headway.estimators.graph._input import GraphInput
 from headway.estimators.graph._position import PositionHook, PositionListener
-from headway.estimators.graph._restoring import WarmStartHook, fitting, name_newest
+from headway.estimators.graph._restoring import fitting, name_newest, warm_start_hooks
 
 v1 = tf.compat.v1
 SAVER = v1.train.CheckpointSaverHook
@@ -34,6 +33,7 @@ def train(
     steps: int | None,
     max_steps: int | None,
     latest: Checkpoint | None,
+    run: SessionRun,
 ) -> None:
     """Trains in the current graph until a hook or the end of the input stops it.
 
@@ -49,10 +49,10 @@ def train(
     config = setup.config
     _summarize_loss(spec.loss)
     scaffold = spec.scaffold or v1.train.Scaffold()
-    events = EventWriter(setup.model_dir) if config.is_chief else None
-    run = SessionRun(setup.directory, events, spec.loss)
+    run.loss_tensor = spec.loss
     in_session = SessionHooks(run, scaffold)
-    first = [WarmStartHook(setup, complete=True)] if setup.warm_start is not None and latest is None else []
+    path = None if latest is None else latest.path
+    first = warm_start_hooks(setup, path, complete=True)
     everywhere = _worker_hooks(setup, spec, batch, in_session, hooks, steps, max_steps)
     chief_only = in_session.of(spec.training_chief_hooks)
     _add_saver(setup, scaffold)
@@ -65,7 +65,7 @@ def train(
     name_newest(setup.directory, latest)
     try:
         with (
-            fitting(None if latest is None else latest.path),
+            fitting(path),
             v1.train.MonitoredTrainingSession(
                 master=config.master,
                 is_chief=config.is_chief,
@@ -87,9 +87,6 @@ def train(
             f"NaN loss during training. {run.last_checkpoint_text} Look for a learning rate that is too high, or bad "
             "input values."
         ) from error
-    finally:
-        if events is not None:
-            events.close()
 
 
 def _loop(session: Any, spec: EstimatorSpec) -> None:
