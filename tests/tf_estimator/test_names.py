@@ -21,7 +21,6 @@ PAGE = pathlib.Path(__file__).parents[2] / "docs" / "tf_estimator.md"
 
 # What differs in classes that work all the same, and why. The keys are name.member, or .member for any class.
 DIFFERENCES = {
-    ".export_savedmodel": "a property that raised in version 2; version 1 has the method",
     ".update_metrics": "takes `mode` as the base class of tf.estimator's heads does",
     "experimental.InMemoryEvaluatorHook.begin": "a hook of headway's, which knows no session",
     "experimental.InMemoryEvaluatorHook.end": "a hook of headway's, which knows no session",
@@ -58,6 +57,8 @@ def problems(name: str, golden: dict[str, Any], found: dict[str, Any], value: An
     fields = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
     for member, expected in golden.get("members", {}).items():
         own = found["members"].get(member)
+        if (member, expected) == ("export_savedmodel", "property"):
+            continue  # in version 2 it was there to raise an error
         if f"{name}.{member}" in DIFFERENCES or (f".{member}" in DIFFERENCES and own != expected):
             continue
         if own is None and member not in fields:
