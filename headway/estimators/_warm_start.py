@@ -61,9 +61,11 @@ class WarmStartSettings:
                     "`vars_to_warm_start` must be a regular expression, a list of them or of variables, or None. "
                     f"Received: {self.vars_to_warm_start!r} ({error})."
                 ) from error
-        for name, info in (self.var_name_to_vocab_info or {}).items():
+        infos = {name: _own_info(info) for name, info in (self.var_name_to_vocab_info or {}).items()}
+        for name, info in infos.items():
             if not isinstance(info, VocabInfo):
                 raise TypeError(f"`var_name_to_vocab_info` must map names to VocabInfo. Received: {name!r}: {info!r}.")
+        object.__setattr__(self, "var_name_to_vocab_info", infos or None)
 
     @property
     def expressions(self) -> list[Any]:
@@ -85,6 +87,11 @@ def _expression_of(item: Any) -> Any:
     if isinstance(item, keras.Variable):
         return re.escape(item.path) + "$"
     return re.escape(item.name.removesuffix(":0")) + "$" if isinstance(item, tf.Variable) else item
+
+
+def _own_info(info: Any) -> Any:
+    """Returns TensorFlow's own `VocabInfo`, which tf.estimator's was, as headway's."""
+    return VocabInfo(*info) if isinstance(info, tf.compat.v1.train.VocabInfo) else info
 
 
 def checked(warm_start_from: Any) -> WarmStartSettings | None:

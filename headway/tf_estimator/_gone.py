@@ -19,9 +19,7 @@ def gone(name: str, instead: str) -> type:
         del self, args, kwargs
         raise NotImplementedError(f"{name} cannot be made. {instead}.")
 
-    example = f"Example:\n  >>> {name}()\n  Traceback (most recent call last):\n  ...\n  NotImplementedError: ..."
-    documentation = f"{name}, which cannot be made. {instead}.\n\n{example}"
-    return type(name, (), {"__init__": __init__, "__doc__": documentation, "__module__": __name__})
+    return type(name, (), {"__init__": __init__, "__doc__": f"{name}, which cannot be made. {instead}."})
 
 
 def missing(module: str, name: str, elsewhere: Mapping[str, str]) -> Any:

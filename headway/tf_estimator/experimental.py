@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from headway import estimators
 from headway.estimators import InMemoryEvaluatorHook as InMemoryEvaluatorHook
 from headway.estimators import LinearSDCA as LinearSDCA
 from headway.estimators import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
@@ -13,11 +12,8 @@ from headway.estimators import stop_if_lower_hook as stop_if_lower_hook
 from headway.estimators import stop_if_no_decrease_hook as stop_if_no_decrease_hook
 from headway.estimators import stop_if_no_increase_hook as stop_if_no_increase_hook
 from headway.estimators._logit_fns import call_logit_fn as call_logit_fn
-from headway.tf_estimator._gone import gone
-
-_LATER = "headway has no recurrent models yet; put keras.layers.LSTM and the like into a model_fn of your own"
-RNNClassifier = getattr(estimators, "RNNClassifier", None) or gone("RNNClassifier", _LATER)
-RNNEstimator = getattr(estimators, "RNNEstimator", None) or gone("RNNEstimator", _LATER)
+from headway.tf_estimator._rnn import RNNClassifier as RNNClassifier
+from headway.tf_estimator._rnn import RNNEstimator as RNNEstimator
 
 __all__ = [
     "InMemoryEvaluatorHook",

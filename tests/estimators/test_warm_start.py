@@ -333,3 +333,9 @@ def test_what_does_not_fit_is_an_error(name: str, old_dir: pathlib.Path, tmp_pat
 def test_a_source_that_is_not_there(path: str, message: str, tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match=message):
         new_model(tmp_path / "new", str(tmp_path / path)).train(rows(), steps=1)
+
+
+def test_vocabularies_of_tensorflow_are_taken() -> None:
+    theirs = tf.compat.v1.train.VocabInfo("new", 3, 1, "old", 2, None, 1)
+    settings = WarmStartSettings("x", var_name_to_vocab_info={"w": theirs})
+    assert settings.var_name_to_vocab_info == {"w": VocabInfo("new", 3, 1, "old", 2, None, 1)}
