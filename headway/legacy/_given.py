@@ -18,6 +18,7 @@ _NO_KERAS_2 = (
 KERAS_2 = "tf_keras"
 
 FACES = {"tf.estimator": "headway.tf_estimator", "tf.compat.v1.estimator": "headway.tf_estimator.v1"}
+_GONE = "headway.tf_estimator._gone"
 FACE_FOLDERS = ("experimental", "export", "inputs", "tpu", "tpu.experimental")
 
 # The functional and class layers of TensorFlow 1 and the cells of its recurrent networks are Keras 2's own.
@@ -112,6 +113,14 @@ def names(source: str | Mapping[str, str], module: str) -> list[str]:
 def public_names(module: types.ModuleType) -> list[str]:
     """Returns the names that a module shows."""
     return [name for name in getattr(module, "__all__", dir(module)) if not name.startswith("_")]
+
+
+def why_not(module: Any, name: str) -> str:
+    """Returns what is to be used in the place of a name of tf.estimator that is there and can never work, else ""."""
+    found = module
+    for part in name.split(".") if name else ():
+        found = getattr(found, part, None)
+    return str(found.__doc__) if getattr(found, "__module__", "") == _GONE else ""
 
 
 def face(path: str, folder: str = "") -> Any:

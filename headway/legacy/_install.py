@@ -17,9 +17,10 @@ _TOO_LATE = (
 )
 
 _importer = Importer()
+_wanted = {"tf1": False, "applied": False}
 
 
-def install(*, legacy_keras: bool = False) -> None:
+def install(*, legacy_keras: bool = False, tf1: bool = False) -> None:
     """Makes programs written for tf.estimator find what they import, for the rest of this process.
 
     It provides `tf.estimator`, `tf.compat.v1.estimator` and the package `tensorflow_estimator`, with the modules in it
@@ -33,6 +34,8 @@ def install(*, legacy_keras: bool = False) -> None:
 
     Args:
       legacy_keras: whether `tf.keras` shall be Keras 2, the whole of it. headway itself stays on Keras 3.
+      tf1: whether `tf` shall have the names of TensorFlow 1 that it does not have (`tf.layers`, `tf.placeholder`,
+        `tf.train.AdamOptimizer`): those of `tf.compat.v1`. Names that it has keep their meaning of TensorFlow 2.
 
     Raises:
       ImportError: if `legacy_keras` is asked for, and tf_keras is not installed.
@@ -52,12 +55,14 @@ def install(*, legacy_keras: bool = False) -> None:
         if "tensorflow" in sys.modules:
             raise RuntimeError(_TOO_LATE.format(switch=KERAS_SWITCH))
         os.environ[KERAS_SWITCH] = "1"
-    if _importer in sys.meta_path:
-        return
-    sys.meta_path.insert(0, _importer)
-    for module in _private.modules():
-        _importer.add(module)
-    _importer.do_after("tensorflow", _after_tensorflow)
+    _wanted["tf1"] |= tf1
+    if _importer not in sys.meta_path:
+        sys.meta_path.insert(0, _importer)
+        for module in _private.modules():
+            _importer.add(module)
+        _importer.do_after("tensorflow", _after_tensorflow)
+    elif tf1 and "tensorflow" in sys.modules:
+        _after_tensorflow(sys.modules["tensorflow"])
 
 
 def _after_tensorflow(tensorflow: types.ModuleType) -> None:
@@ -65,4 +70,8 @@ def _after_tensorflow(tensorflow: types.ModuleType) -> None:
     from headway.legacy import _patches
 
     del tensorflow
-    _patches.apply(_importer, keras_3=os.environ.get(KERAS_SWITCH) not in _ON)
+    if not _wanted["applied"]:
+        _patches.apply(_importer, keras_3=os.environ.get(KERAS_SWITCH) not in _ON)
+        _wanted["applied"] = True
+    if _wanted["tf1"]:
+        _patches.add_v1_names()
