@@ -61,6 +61,12 @@ def has_keras_2() -> bool:
     return importlib.util.find_spec(KERAS_2) is not None
 
 
+def require_keras_2(name: str) -> None:
+    """Raises an ImportError if Keras 2, which `name` is part of, is not installed."""
+    if not has_keras_2():
+        raise ImportError(_NO_KERAS_2.format(name=name, extra=EXTRA))
+
+
 def needs_keras_2(target: str) -> bool:
     """Returns whether a target is part of Keras 2."""
     return target == _OPTIMIZERS or target.startswith(_V1_OF_KERAS_2)
@@ -77,8 +83,8 @@ def load(target: str, name: str) -> Any:
       ImportError: if it is part of Keras 2, and that is not installed.
     """
     module, _, attribute = target.partition(":")
-    if needs_keras_2(module) and not has_keras_2():
-        raise ImportError(_NO_KERAS_2.format(name=name, extra=EXTRA))
+    if needs_keras_2(module):
+        require_keras_2(name)
     if module.startswith(_V1_OF_KERAS_2):
         from headway import _tensorflow
 

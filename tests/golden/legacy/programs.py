@@ -135,7 +135,7 @@ def in_model_fn(how, name):
             if how == "updates":
                 train_op = tf.group(*optimizer.get_updates(loss, [w, b]))
             else:
-                train_op = optimizer.apply_gradients(zip(tf.gradients(loss, [w, b]), [w, b]))
+                train_op = optimizer.apply_gradients(zip(tf.gradients(loss, [w, b]), [w, b], strict=True))
         return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     return outcome(tf.estimator.Estimator(model_fn))
@@ -177,9 +177,7 @@ def keras_model(keras, optimizer):
     inputs = keras.Input((16,), name="x")
     hidden = keras.layers.Dense(3, activation="tanh", kernel_initializer=keras.initializers.Constant(0.1))(inputs)
     hidden = keras.layers.Dropout(0.0)(keras.layers.BatchNormalization()(hidden))
-    last = keras.layers.Dense(
-        1, kernel_initializer="ones", kernel_regularizer=keras.regularizers.L2(0.01), name="out"
-    )
+    last = keras.layers.Dense(1, kernel_initializer="ones", kernel_regularizer=keras.regularizers.L2(0.01), name="out")
     model = keras.Model(inputs, last(hidden))
     squares = keras.metrics.MeanSquaredError(name="squares")
     model.compile(optimizer(), loss="mse", metrics=["mae", squares])
