@@ -129,6 +129,8 @@ def modern(optimizer: Any) -> Any:
 
 
 def _rate(rate: Any, decay: float | None) -> Any:
+    # A schedule of Keras 3 that was dressed up for Keras 2.
+    rate = getattr(rate, "of_keras_3", rate)
     if isinstance(rate, tf.Variable):
         with tf.init_scope():
             rate = float(rate.numpy())
@@ -145,6 +147,8 @@ def _rate(rate: Any, decay: float | None) -> Any:
     if not decay:
         return rate
     # Keras 2: rate / (1 + decay * step).
+    if isinstance(rate, float):
+        return keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay)
     return _Rate(lambda step: (rate(step) if callable(rate) else rate) / (1.0 + decay * tf.cast(step, tf.float32)))
 
 

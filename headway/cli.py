@@ -10,8 +10,9 @@ from absl import flags
 # A program that `run` starts sets its environment before it imports TensorFlow: nothing here may do so at import.
 
 USAGE = """\
-headway run [--legacy-keras] PROGRAM ...     runs a program written for tf.estimator as it is, with its own arguments
-headway run [--legacy-keras] -m MODULE ...   the same, for a module
+headway run [--legacy-keras] [--tf1] PROGRAM ...
+                                             runs a program written for tf.estimator as it is, with its own arguments
+headway run ... -m MODULE ...                the same, for a module
 headway check [--json] PATH...               what programs (files, folders) use that TensorFlow has dropped, and what
                                              headway has for it; the exit status is 1 if something needs an edit
 headway checkpoints show PATH                what a checkpoint holds: names, shapes, types, sizes
@@ -20,7 +21,7 @@ headway checkpoints average PATH... --output=DIR
                                              writes the mean of checkpoints as a new one
 
 PATH of checkpoints is a model_dir (its newest checkpoint; for `average` all of them) or a checkpoint without ending.
---legacy-keras makes tf.keras Keras 2 (pip install 'headway[legacy]').
+--legacy-keras makes tf.keras Keras 2 (pip install 'headway[legacy]'); --tf1 gives `tf` the names of TensorFlow 1.
 """
 
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Example:
       >>> main(["headway", "--help"])
-      headway run [--legacy-keras] PROGRAM ...     runs a program written for tf.estimator as it is, with its own ...
+      headway run [--legacy-keras] [--tf1] PROGRAM ...
       ...
       0
     """
@@ -70,12 +71,12 @@ def _run(words: list[str]) -> int:
     # Not by absl: all that follows the program is its own.
     from headway.legacy import _run
 
-    settings = {"legacy_keras": False}
+    settings = {"legacy_keras": False, "tf1": False}
     start: Callable[..., None] = _run.run_program
     while words and words[0].startswith("-"):
         flag = words.pop(0)
-        if flag in ("--legacy-keras", "--legacy_keras"):
-            settings["legacy_keras"] = True
+        if flag in ("--legacy-keras", "--legacy_keras", "--tf1"):
+            settings[flag.removeprefix("--").replace("-", "_")] = True
         elif flag in ("-h", "--help"):
             return _help(_flags())
         elif flag in ("-m", "--"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from headway.legacy._report import Finding, Report
+from headway.legacy._report import EDIT, Finding, Report
 from headway.legacy._uses import uses_of
 
 
@@ -18,9 +19,12 @@ def check(*paths: str | os.PathLike[str]) -> Report:
     Args:
       *paths: Python files, and folders, of which all Python files in them are read.
 
+    Returns:
+      What was found, by file and line.
+
     Raises:
       FileNotFoundError: if a path does not exist, or a folder has no Python files.
-      SyntaxError: if a file is no Python.
+      SyntaxError: if a file that is given is no Python; one in a folder is a finding.
 
     Example:
       >>> import pathlib, tempfile
@@ -39,9 +43,17 @@ def check(*paths: str | os.PathLike[str]) -> Report:
     from headway.legacy import _symbols
 
     findings: list[Finding] = []
-    files = [file for path in paths for file in _python_files(Path(path))]
-    for file in files:
-        for use in uses_of(file.read_bytes(), str(file), _symbols.exists):
+    files = [(file, Path(path).is_dir()) for path in paths for file in _python_files(Path(path))]
+    for file, of_folder in files:
+        try:
+            uses = uses_of(file.read_bytes(), str(file), _symbols.exists)
+        except SyntaxError as error:
+            if not of_folder:
+                raise
+            advice = f"is no Python {sys.version_info.major}: {error.msg}"
+            findings.append(Finding(str(file), error.lineno or 1, error.offset or 1, "the file", EDIT, advice))
+            continue
+        for use in uses:
             verdict = _symbols.verdict_on(use.name)
             if verdict is not None:
                 findings.append(Finding(str(file), use.line, use.column, verdict.symbol, verdict.kind, verdict.advice))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # A module -> the module that has its names, or name -> what to write.
-_INSTEAD = {
+INSTEAD = {
     "cluster_resolver": "tf.distribute.cluster_resolver",
     "crf": "tf.compat.v1.nn (decoding and loss: the package tensorflow-addons had them)",
     "data": "tf.data.experimental",
@@ -144,8 +144,8 @@ def instead_of(name: str) -> tuple[str, str]:
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         known = ".".join(parts[:end])
-        if known in _INSTEAD:
+        if known in INSTEAD:
             if known in _WHOLE and end < len(parts):
-                return ".".join(parts[: end + 1]), f"{_INSTEAD[known]}.{parts[end]}"
-            return known, _INSTEAD[known]
+                return ".".join(parts[: end + 1]), f"{INSTEAD[known]}.{parts[end]}"
+            return known, INSTEAD[known]
     return ".".join(parts[:2]), ""

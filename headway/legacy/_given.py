@@ -18,6 +18,7 @@ _NO_KERAS_2 = (
 KERAS_2 = "tf_keras"
 
 FACES = {"tf.estimator": "headway.tf_estimator", "tf.compat.v1.estimator": "headway.tf_estimator.v1"}
+_GONE = "headway.tf_estimator._gone"
 FACE_FOLDERS = ("experimental", "export", "inputs", "tpu", "tpu.experimental")
 
 # The functional and class layers of TensorFlow 1 and the cells of its recurrent networks are Keras 2's own.
@@ -60,6 +61,12 @@ def has_keras_2() -> bool:
     return importlib.util.find_spec(KERAS_2) is not None
 
 
+def require_keras_2(name: str) -> None:
+    """Raises an ImportError if Keras 2, which `name` is part of, is not installed."""
+    if not has_keras_2():
+        raise ImportError(_NO_KERAS_2.format(name=name, extra=EXTRA))
+
+
 def needs_keras_2(target: str) -> bool:
     """Returns whether a target is part of Keras 2."""
     return target == _OPTIMIZERS or target.startswith(_V1_OF_KERAS_2)
@@ -76,8 +83,8 @@ def load(target: str, name: str) -> Any:
       ImportError: if it is part of Keras 2, and that is not installed.
     """
     module, _, attribute = target.partition(":")
-    if needs_keras_2(module) and not has_keras_2():
-        raise ImportError(_NO_KERAS_2.format(name=name, extra=EXTRA))
+    if needs_keras_2(module):
+        require_keras_2(name)
     if module.startswith(_V1_OF_KERAS_2):
         from headway import _tensorflow
 
@@ -112,6 +119,14 @@ def names(source: str | Mapping[str, str], module: str) -> list[str]:
 def public_names(module: types.ModuleType) -> list[str]:
     """Returns the names that a module shows."""
     return [name for name in getattr(module, "__all__", dir(module)) if not name.startswith("_")]
+
+
+def why_not(module: Any, name: str) -> str:
+    """Returns what is to be used in the place of a name of tf.estimator that is there and can never work, else ""."""
+    found = module
+    for part in name.split(".") if name else ():
+        found = getattr(found, part, None)
+    return str(found.__doc__) if getattr(found, "__module__", "") == _GONE else ""
 
 
 def face(path: str, folder: str = "") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import types
@@ -16,10 +17,21 @@ _TOO_LATE = (
     "Keras then. Call it first, or set {switch}=1 in the environment."
 )
 
+
+@dataclasses.dataclass
+class _State:
+    """What has been asked for, and what has been done."""
+
+    tf1: bool = False
+    applying: bool = False
+    applied: bool = False
+
+
 _importer = Importer()
+_state = _State()
 
 
-def install(*, legacy_keras: bool = False) -> None:
+def install(*, legacy_keras: bool = False, tf1: bool = False) -> None:
     """Makes programs written for tf.estimator find what they import, for the rest of this process.
 
     It provides `tf.estimator`, `tf.compat.v1.estimator` and the package `tensorflow_estimator`, with the modules in it
@@ -33,6 +45,8 @@ def install(*, legacy_keras: bool = False) -> None:
 
     Args:
       legacy_keras: whether `tf.keras` shall be Keras 2, the whole of it. headway itself stays on Keras 3.
+      tf1: whether `tf` shall have the names of TensorFlow 1 that it does not have (`tf.layers`, `tf.placeholder`,
+        `tf.train.AdamOptimizer`): those of `tf.compat.v1`. Names that it has keep their meaning of TensorFlow 2.
 
     Raises:
       ImportError: if `legacy_keras` is asked for, and tf_keras is not installed.
@@ -47,22 +61,36 @@ def install(*, legacy_keras: bool = False) -> None:
       ('train', 'eval')
     """
     if legacy_keras and os.environ.get(KERAS_SWITCH) not in _ON:
-        if not _given.has_keras_2():
-            _given.load(_given.KERAS_2, "install(legacy_keras=True)")
+        _given.require_keras_2("install(legacy_keras=True)")
         if "tensorflow" in sys.modules:
             raise RuntimeError(_TOO_LATE.format(switch=KERAS_SWITCH))
         os.environ[KERAS_SWITCH] = "1"
-    if _importer in sys.meta_path:
+    _state.tf1 |= tf1
+    if _importer not in sys.meta_path:
+        sys.meta_path.insert(0, _importer)
+        for module in _private.modules():
+            _importer.add(module)
+        # A program may import Keras first, which then imports TensorFlow before it is there itself.
+        _importer.do_after("keras", _after_import)
+        _importer.do_after("tensorflow", _after_import)
+    elif tf1:
+        _after_import(None)
+
+
+def _after_import(module: types.ModuleType | None) -> None:
+    del module
+    keras = sys.modules.get("keras")
+    if _state.applying or "tensorflow" not in sys.modules or (keras is not None and not hasattr(keras, "Model")):
         return
-    sys.meta_path.insert(0, _importer)
-    for module in _private.modules():
-        _importer.add(module)
-    _importer.do_after("tensorflow", _after_tensorflow)
+    _state.applying = True
+    try:
+        # It imports both.
+        from headway.legacy import _patches
 
-
-def _after_tensorflow(tensorflow: types.ModuleType) -> None:
-    # It imports TensorFlow, which is there by now.
-    from headway.legacy import _patches
-
-    del tensorflow
-    _patches.apply(_importer, keras_3=os.environ.get(KERAS_SWITCH) not in _ON)
+        if not _state.applied:
+            _patches.apply(_importer, keras_3=os.environ.get(KERAS_SWITCH) not in _ON)
+            _state.applied = True
+        if _state.tf1:
+            _patches.add_v1_names()
+    finally:
+        _state.applying = False

@@ -20,13 +20,13 @@ class _Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:
         super().__init__()
-        self._schedule = schedule
+        self.of_keras_3 = schedule
 
     def __call__(self, step: Any) -> Any:
-        return self._schedule(step)
+        return self.of_keras_3(step)
 
     def get_config(self) -> dict[str, Any]:
-        return {"schedule": self._schedule}
+        return {"schedule": self.of_keras_3}
 
 
 def _converted(value: Any) -> Any:

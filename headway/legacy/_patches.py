@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from typing import Any
 
@@ -32,6 +33,30 @@ def apply(importer: Importer, *, keras_3: bool) -> None:
     if keras_3:
         for keras_root in _tensorflow.KERAS_3_ROOTS:
             _into_keras(importer, keras_root)
+
+
+def add_v1_names() -> None:
+    """Gives TensorFlow the names of `tf.compat.v1` that it does not have itself; those that it has stay as they are.
+
+    `tf.estimator` becomes that of TensorFlow 1 as a whole: its models sum the loss, and have other optimizers.
+    """
+    tf.estimator = tf.compat.v1.estimator
+    _add_missing(tf, tf.compat.v1)
+
+
+def _add_missing(new: Any, old: Any) -> None:
+    # A module of Keras is reached through another object, which loads it when it is first used.
+    there = set(dir(new))
+    module = sys.modules[new.__name__]
+    loaders = {}
+    for name in _given.public_names(old):
+        if name not in there:
+            loaders[name] = functools.partial(getattr, old, name)
+        elif name not in ("compat", "keras", "estimator"):
+            pair = getattr(new, name), getattr(old, name)
+            if all(isinstance(value, types.ModuleType) for value in pair) and pair[0] is not pair[1]:
+                _add_missing(*pair)
+    _tensorflow.add_names(module, loaders)
 
 
 def _faces(importer: Importer, name: str, path: str) -> BorrowedModule:

@@ -9,9 +9,10 @@ from typing import Any
 
 RUN = "headway run"
 RUN_WITH_KERAS_2 = "headway run --legacy-keras"
+RUN_AS_TF1 = "headway run --tf1"
 EDIT = "edit"
 NOTHING = "nothing"
-KINDS = (RUN, RUN_WITH_KERAS_2, EDIT, NOTHING)
+KINDS = (RUN, RUN_WITH_KERAS_2, RUN_AS_TF1, EDIT, NOTHING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Finding:
       line: its line, from 1.
       column: its column, from 1.
       name: the name, as with `import tensorflow as tf`.
-      kind: "headway run" or "headway run --legacy-keras" if the program works under that command as it is; "edit" if
-        it needs an edit; "nothing" if there is no counterpart.
+      kind: "headway run", "headway run --legacy-keras" or "headway run --tf1" if it works as it is under that command;
+        "edit" if it needs an edit; "nothing" if there is no counterpart.
       advice: what headway has for it, or what to write.
 
     Example:
@@ -65,7 +66,7 @@ class Report:
 
     @property
     def needs_edit(self) -> bool:
-        """Whether a program does not run as it is under `headway run`, with or without `--legacy-keras`."""
+        """Whether a program does not run as it is under `headway run`, whatever its flags."""
         return any(finding.needs_edit for finding in self.findings)
 
     def to_json(self) -> str:
@@ -95,6 +96,7 @@ class Report:
         texts = {
             RUN: "{} work under `headway run`",
             RUN_WITH_KERAS_2: "{} work under `headway run --legacy-keras`",
+            RUN_AS_TF1: "{} work under `headway run --tf1`",
             EDIT: "{} need an edit",
             NOTHING: "{} have no counterpart",
         }

@@ -19,13 +19,13 @@ class ProgramError(Exception):
     """A program cannot be started: it is not there, or it is no Python."""
 
 
-def run_program(path: str, arguments: Sequence[str], *, legacy_keras: bool = False) -> None:
+def run_program(path: str, arguments: Sequence[str], **settings: bool) -> None:
     """Runs a file, or a folder or archive with a `__main__.py`; what ends the program ends this call.
 
     Args:
       path: the program.
       arguments: what it finds in `sys.argv[1:]`.
-      legacy_keras: whether `tf.keras` is Keras 2.
+      **settings: those of `install`.
 
     Raises:
       ProgramError: if there is no such program, it is no Python, or Keras 2 is asked for and not installed.
@@ -36,13 +36,13 @@ def run_program(path: str, arguments: Sequence[str], *, legacy_keras: bool = Fal
     if os.path.isdir(path) or zipfile.is_zipfile(path):
         if os.path.isdir(path) and not os.path.exists(os.path.join(path, "__main__.py")):
             raise ProgramError(f"The folder {path!r} has no __main__.py. Name the program in it, or use -m.")
-        _install(legacy_keras)
+        _install(settings)
         _set_first_folder(None)
         _show_errors_from_the_program_on()
         runpy.run_path(path, run_name="__main__")
         return
     code = _compiled(path)
-    _install(legacy_keras)
+    _install(settings)
     _set_first_folder(os.path.dirname(os.path.realpath(path)))
     _show_errors_from_the_program_on()
     module = types.ModuleType("__main__")
@@ -53,19 +53,19 @@ def run_program(path: str, arguments: Sequence[str], *, legacy_keras: bool = Fal
     exec(code, vars(module))
 
 
-def run_module(name: str, arguments: Sequence[str], *, legacy_keras: bool = False) -> None:
+def run_module(name: str, arguments: Sequence[str], **settings: bool) -> None:
     """Runs a module or package by its name; the working directory is the first place where it is looked for.
 
     Args:
       name: dotted name.
       arguments: what the program finds in `sys.argv[1:]`.
-      legacy_keras: whether `tf.keras` is Keras 2.
+      **settings: those of `install`.
 
     Raises:
       ProgramError: if there is no such module, or Keras 2 is asked for and not installed.
     """
     _set_first_folder(os.getcwd())
-    _install(legacy_keras)
+    _install(settings)
     try:
         missing = importlib.util.find_spec(name) is None
     except (ModuleNotFoundError, ValueError):
@@ -77,9 +77,9 @@ def run_module(name: str, arguments: Sequence[str], *, legacy_keras: bool = Fals
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
-def _install(legacy_keras: bool) -> None:
+def _install(settings: dict[str, bool]) -> None:
     try:
-        install(legacy_keras=legacy_keras)
+        install(**settings)
     except ImportError as error:
         raise ProgramError(str(error)) from error
 

@@ -16,11 +16,12 @@ import tensorflow as tf
 from headway import _backend as _backend
 from headway import _tensorflow
 from headway.legacy import _contrib, _given, _private
-from headway.legacy._report import EDIT, NOTHING, RUN, RUN_WITH_KERAS_2
+from headway.legacy._report import EDIT, NOTHING, RUN, RUN_AS_TF1, RUN_WITH_KERAS_2
 
 VERSION: str = tf.__version__
 _V1 = "tf.compat.v1."
-_WITH_EXTRA = f"works under `{RUN}`, with Keras 2: pip install '{_given.EXTRA}'"
+_KERAS_2 = "which is installed" if _given.has_keras_2() else f"pip install '{_given.EXTRA}'"
+_WITH_EXTRA = f"works under `{RUN}`, by way of Keras 2 ({_KERAS_2})"
 _WORKS = f"works under `{RUN}`"
 
 
@@ -64,9 +65,15 @@ def verdict_on(name: str) -> Verdict | None:
 def _estimator(name: str) -> Verdict | None:
     for path in ("tensorflow_estimator.estimator", *_given.FACES):
         if _is_in(name, path):
-            face = path if path in _given.FACES else "tf.compat.v1.estimator"
-            found = _walk(_given.face(face), name.removeprefix(path).strip("."))
-            return _given_or_not(name, path, found)
+            face = _given.face(path if path in _given.FACES else "tf.compat.v1.estimator")
+            inner = name.removeprefix(path).strip(".")
+            v1 = _given.face("tf.compat.v1.estimator")
+            if path == "tf.estimator" and _walk(face, inner) is None and _walk(v1, inner) is not None:
+                old = f"tf.compat.v1.estimator.{inner}"
+                return Verdict(name, RUN_AS_TF1, f"works under `{RUN_AS_TF1}`, or write {old} (works under `{RUN}`)")
+            verdict = _given_or_not(name, path, _walk(face, inner))
+            why = _given.why_not(face, verdict.symbol.removeprefix(path).strip("."))
+            return Verdict(verdict.symbol, NOTHING, why) if why else verdict
     return None
 
 
@@ -153,10 +160,10 @@ def _elsewhere(name: str) -> Verdict:
         old = f"{_V1}{name.removeprefix('tf.')}"
         verdict = verdict_on(old)
         if verdict is None or verdict.kind in (RUN, RUN_WITH_KERAS_2):
-            extra = "" if verdict is None else f" ({verdict.advice})"
             whole = _found_part(old) if verdict is None else verdict.symbol
-            text = f"write {whole}{extra}; or `import tensorflow.compat.v1 as tf` for the whole program"
-            return Verdict(f"tf.{whole.removeprefix(_V1)}", EDIT, text)
+            extra = "" if verdict is None or verdict.advice == _WORKS else f" ({verdict.advice})"
+            text = f"works under `{RUN_AS_TF1}`, or write {whole}{extra}"
+            return Verdict(f"tf.{whole.removeprefix(_V1)}", RUN_AS_TF1, text)
     if name.startswith(("tf.losses.", "tf.metrics.", "tf.optimizers.", "tf.initializers.")):
         return _by_keras_2(symbol, name.removeprefix("tf."))
     return _nothing(symbol)

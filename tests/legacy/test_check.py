@@ -1,0 +1,224 @@
+"""`headway check`: names are followed through a program, and looked up in TensorFlow as it is installed."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+
+import pytest
+import tensorflow as tf
+
+from headway import cli, legacy
+from headway.legacy import _contrib, _given, _symbols
+from headway.legacy._uses import uses_of
+
+RUN, LEGACY, TF1, EDIT, NOTHING = "headway run", "headway run --legacy-keras", "headway run --tf1", "edit", "nothing"
+
+
+def _names(source: str, missing: tuple[str, ...] = ()) -> list[tuple[int, str]]:
+    return [(use.line, use.name) for use in uses_of(source, "program.py", lambda name: name not in missing)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import tensorflow as tf\ntf.estimator.Estimator(f).train", [(2, "tf.estimator.Estimator")]),
+        ("import tensorflow\ntensorflow.nn.relu", [(2, "tf.nn.relu")]),
+        ("import tensorflow.compat.v1 as tf\ntf.layers.dense", [(1, "tf.compat.v1"), (2, "tf.compat.v1.layers.dense")]),
+        ("from tensorflow import keras\nkeras.Model", [(1, "tf.keras"), (2, "tf.keras.Model")]),
+        ("from tensorflow.keras import layers as L\nL.Dense", [(1, "tf.keras.layers"), (2, "tf.keras.layers.Dense")]),
+        ("import tensorflow as tf\nv1 = tf.compat.v1\nv1.Session", [(2, "tf.compat.v1"), (3, "tf.compat.v1.Session")]),
+        ("from tensorflow.python.estimator import gc", [(1, "tensorflow_estimator.python.estimator.gc")]),
+        ("from tensorflow.nn import *", [(1, "tf.nn")]),
+        # Names that are the program's own.
+        ("import tensorflow as tf\ndef f(tf): return tf.x\nlambda tf: tf.x", []),
+        ("import tensorflow as tf\ntf = 3\ntf.real", []),
+        ("from mine import tf\ntf.x", []),
+        ("from . import tf\ntf.x", []),
+        ("import tensorflow as tf\ndef f():\n  import mine as tf\n  tf.x\ntf.y", [(5, "tf.y")]),
+        ("import tensorflow as tf\nclass A(tf.Module):\n  x = tf.nn\ntf.x = 1", [(2, "tf.Module"), (3, "tf.nn")]),
+        (
+            "import tensorflow as tf\n@tf.function\ndef f(x=tf.nn.relu) -> tf.Tensor: pass",
+            [(2, "tf.function"), (3, "tf.nn.relu"), (3, "tf.Tensor")],
+        ),
+    ],
+)
+def test_uses(source: str, expected: list[tuple[int, str]]) -> None:
+    assert _names(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "missing", "expected"),
+    [
+        (
+            "try:\n import tensorflow.compat.v1 as t\nexcept ImportError:\n import tensorflow as t\nt.x",
+            (),
+            "tf.compat.v1.x",
+        ),
+        ("try:\n from tensorflow import a as t\nexcept:\n from tensorflow import b as t\nt.x", ("tf.a",), "tf.b.x"),
+        ("try:\n from tensorflow import a\nexcept (ImportError, KeyError):\n a = None\na.x", ("tf.a",), None),
+    ],
+)
+def test_what_a_program_tries_and_goes_on_without(source: str, missing: tuple[str, ...], expected: str | None) -> None:
+    found = dict(_names(source, missing))
+    assert found.get(5) == expected
+    assert not set(missing) & set(found.values())
+
+
+CANNED = "tensorflow_estimator.python.estimator.canned"
+VERDICTS = {
+    "tf.estimator": (RUN, "works under `headway run`"),
+    "tf.estimator.ModeKeys|.TRAIN": (RUN, ""),
+    "tf.estimator.Nothing": (NOTHING, "no counterpart"),
+    "tf.estimator.inputs.numpy_input_fn": (TF1, "write tf.compat.v1.estimator.inputs.numpy_input_fn"),
+    "tf.estimator.BoostedTreesClassifier": (NOTHING, r"headway\[trees\]"),
+    "tf.compat.v1.estimator.tpu.TPUEstimator": (RUN, ""),
+    f"{CANNED}.head._Head|.name": (RUN, ""),
+    f"{CANNED}.head._NoHead": (NOTHING, "no counterpart"),
+    "tensorflow_estimator.python": (RUN, ""),
+    "tensorflow_estimator.estimator.Estimator": (RUN, ""),
+    "tf.compat.v1.layers.dense": (RUN, "by way of Keras 2"),
+    "tf.compat.v1.layers.nothing": (NOTHING, ""),
+    "tf.compat.v1.nn.rnn_cell.LSTMCell": (RUN, "by way of Keras 2"),
+    "tf.layers.dense": (TF1, "write tf.compat.v1.layers.dense"),
+    "tf.Session|.run": (TF1, r"or write tf\.compat\.v1\.Session$"),
+    "tf.losses.softmax_cross_entropy": (TF1, ""),
+    "tf.losses.mean_squared_error": (RUN, ""),
+    "tf.metrics.MeanTensor": (LEGACY, "Keras 3 has dropped it"),
+    "tf.keras.layers.DenseFeatures": (RUN, ""),
+    "tf.keras.layers.LocallyConnected1D": (LEGACY, "Keras 3 has dropped it"),
+    "tf.keras.layers.experimental.preprocessing.Hashing": (RUN, ""),
+    "tf.keras.layers.experimental.RandomFourierFeatures": (LEGACY, ""),
+    "tf.keras.optimizers.legacy.Adam": (RUN, "by way of Keras 2"),
+    "tf.compat.v1.keras.backend.get_session": (LEGACY, ""),
+    "keras.layers.LocallyConnected1D": (NOTHING, "Keras 3 has dropped it"),
+    "tf.contrib.layers.fully_connected": (EDIT, r"write tf\.compat\.v1\.layers\.dense"),
+    "tf.contrib.rnn.LSTMCell|.call": (EDIT, r"write tf\.compat\.v1\.nn\.rnn_cell\.LSTMCell"),
+    "tf.contrib.unknown.name|.more": (NOTHING, "ended with TensorFlow 1"),
+    "tf.nothing|.at.all": (NOTHING, "no counterpart"),
+}
+
+
+# What stands after a bar is used of the object, and is no part of the symbol.
+@pytest.mark.parametrize("case", VERDICTS)
+def test_verdict(case: str) -> None:
+    kind, advice = VERDICTS[case]
+    verdict = _symbols.verdict_on(case.replace("|", ""))
+    assert verdict is not None
+    assert (verdict.symbol, verdict.kind) == (case.partition("|")[0], kind)
+    assert re.search(advice, verdict.advice)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tf.nn.relu",
+        "tf.compat.v1.train.AdamOptimizer.minimize",
+        "tf.keras.layers.Dense",
+        "tf.losses.MeanSquaredError",
+        "tf.python.framework.ops.Graph",
+        "tf.feature_column.numeric_column",
+        "keras.losses.mean_squared_error",
+        "tf.compat.v1",
+        "tf.__version__",
+    ],
+)
+def test_what_is_there_is_no_finding(name: str) -> None:
+    assert _symbols.verdict_on(name) is None
+
+
+def test_without_keras_2_a_name_of_keras_may_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_given, "has_keras_2", lambda: False)
+    verdict = _symbols.verdict_on("tf.keras.backend.set_learning_phase")
+    assert verdict is not None
+    assert verdict.kind == NOTHING
+    assert "pip install 'headway[legacy]', and check again" in verdict.advice
+    _symbols.verdict_on.cache_clear()
+
+
+@pytest.mark.parametrize("name", sorted(_contrib.INSTEAD))
+def test_what_to_write_for_contrib_is_there(name: str) -> None:
+    for path in re.findall(r"\b(?:tf|headway)(?:\.\w+)+", _contrib.INSTEAD[name]):
+        if path.startswith("tf."):
+            assert _symbols.exists(path) or path.startswith("tf.estimator.experimental.RNN"), path
+    assert _contrib.instead_of(name) == (name, _contrib.INSTEAD[name])
+
+
+PROGRAM = """\
+import tensorflow as tf
+from tensorflow.keras import layers
+
+def model_fn(features, labels, mode):
+    x = layers.DenseFeatures(columns)(features)
+    x = tf.contrib.layers.fully_connected(x, 3)
+    return tf.estimator.EstimatorSpec(mode, tf.contrib.layers.flatten(x))
+
+tf.estimator.Estimator(model_fn)
+"""
+
+
+def test_a_report_is_a_table(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    assert cli.main(["headway", "check", str(program)]) == 1
+    assert (
+        capsys.readouterr().out
+        == f"""\
+{program}
+  tf.estimator.Estimator  (line 9)
+      works under `headway run`
+  tf.estimator.EstimatorSpec  (line 7)
+      works under `headway run`
+  tf.keras.layers.DenseFeatures  (line 5)
+      works under `headway run`
+  tf.contrib.layers.flatten  (line 7)
+      write tf.compat.v1.layers.flatten
+  tf.contrib.layers.fully_connected  (line 6)
+      write tf.compat.v1.layers.dense(..., activation=tf.nn.relu)
+
+1 file, 5 names that TensorFlow {tf.__version__} has dropped: 3 work under `headway run`, 2 need an edit.
+"""
+    )
+
+
+def test_the_exit_status_says_whether_something_needs_an_edit(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs.py").write_text("import tensorflow as tf\ntf.estimator.RunConfig()\ntf.estimator.RunConfig()\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "new.py").write_text("import tensorflow as tf\ntf.nn.relu(1.0)\n")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "old.py").write_text("import tensorflow as tf\ntf.contrib\n")
+    assert cli.main(["headway", "check", "--json", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["files"], found["needs_edit"], found["tensorflow"]) == (2, False, tf.__version__)
+    assert [(finding["line"], finding["column"], finding["kind"]) for finding in found["findings"]] == [
+        (2, 1, RUN),
+        (3, 1, RUN),
+    ]
+    assert cli.main(["headway", "check", str(tmp_path / "sub")]) == 0
+    assert "1 file uses nothing that TensorFlow" in capsys.readouterr().out
+
+
+def test_a_file_of_python_2_in_a_folder_is_a_finding(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "old.py").write_text("x = 1\nprint 'x'\n")
+    report = legacy.check(tmp_path)
+    assert [(finding.line, finding.kind) for finding in report.findings] == [(2, EDIT)]
+    assert report.needs_edit
+
+
+def test_what_cannot_be_checked_ends_with_status_2(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "old.py"
+    program.write_text("print 'x'\n")
+    for words, message in [
+        ([str(program)], "Missing parentheses in call to 'print'"),
+        ([str(tmp_path / "nothing.py")], "There is no program"),
+        ([], "check needs a program or a folder"),
+        (["--jsn", str(program)], "Unknown command line flag 'jsn'"),
+    ]:
+        assert cli.main(["headway", "check", *words]) == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["headway", "check", str(tmp_path / "empty")]) == 2
+    assert "has no Python files" in capsys.readouterr().err

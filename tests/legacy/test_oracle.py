@@ -1,0 +1,68 @@
+"""Old programs show what they showed with tf.estimator 2.15 (golden/legacy/make_legacy.py)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import pathlib
+import re
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras
+
+_FOLDER = pathlib.Path(__file__).parents[1] / "golden" / "legacy"
+GOLDEN = json.loads((_FOLDER / "legacy.json").read_text("utf-8"))
+pytestmark = pytest.mark.filterwarnings("ignore:.*will be removed in a future version", "ignore:.*is deprecated")
+
+
+def _load() -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("legacy_programs", _FOLDER / "programs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+programs = _load()
+
+
+@pytest.fixture(params=sorted(programs.PROGRAMS))
+def pair(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    program, *arguments = programs.PROGRAMS[request.param]
+    return program(*arguments), GOLDEN[request.param]
+
+
+# Settings of optimizers, which Keras 2 kept as variables. An optimizer that a head or a ready-made model is given
+# becomes one of Keras 3, which keeps its count of steps and its rate.
+_SETTING = re.compile(r"(training/)?[A-Z]\w*/(beta|beta_[12]|decay|iter|learning_rate(_power)?|l[12]_\w+|momentum|rho)")
+
+
+def _is_no_setting(name: str) -> bool:
+    return _SETTING.fullmatch(name) is None
+
+
+def test_program(pair: tuple[Any, Any]) -> None:
+    ours, golden = pair
+    assert ours["metrics"] == pytest.approx(golden["metrics"], rel=2e-5, abs=1e-6)
+    np.testing.assert_allclose(ours["predictions"], golden["predictions"], rtol=2e-5, atol=1e-6)
+    assert set(filter(_is_no_setting, ours["variables"])) == set(filter(_is_no_setting, golden["variables"]))
+    for name in filter(_is_no_setting, ours["variables"]):
+        expected = golden["variables"][name]
+        np.testing.assert_allclose(ours["variables"][name], expected, rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+def test_every_program_has_a_golden_value() -> None:
+    assert GOLDEN.keys() == programs.PROGRAMS.keys()
+
+
+@pytest.mark.parametrize("name", ["Adam", "SGD, momentum, decay"])
+def test_a_model_of_keras_2_shows_the_same(name: str) -> None:
+    golden = GOLDEN[f"keras model: {name}"]
+    ours = programs.from_keras_model(name, tf_keras)
+    assert ours["metrics"] == pytest.approx(golden["metrics"], rel=2e-5, abs=1e-6)
+    np.testing.assert_allclose(ours["predictions"], golden["predictions"], rtol=2e-5, atol=1e-6)
+    assert set(filter(_is_no_setting, ours["variables"])) == set(filter(_is_no_setting, golden["variables"]))
