@@ -170,6 +170,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
 
 
 @with_properties
+def test_eager_is_compiled(key: str, trained: Any, tmp_path: pathlib.Path) -> None:
+    eager = make(key, tmp_path, run_eagerly=True).train(data(key, epochs=None), steps=3)
+    assert_close(weights(trained(key)), weights(eager))
+
+
+@pytest.mark.parametrize("key", ["mmoe", "transformer"])
 def test_eager_is_compiled_with_dropout_and_batch_norm(key: str, tmp_path: pathlib.Path) -> None:
     models = [
         make(key, tmp_path / str(eager), dropout=0.3, batch_norm=True, run_eagerly=eager) for eager in (False, True)

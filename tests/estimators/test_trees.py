@@ -124,7 +124,7 @@ def test_metrics_and_keys_are_those_of_the_heads(trained: dict[str, Any]) -> Non
     assert row["classes"][0].decode() == ["no", "yes"][row["class_ids"][0]]
 
 
-@every_model
+@pytest.mark.parametrize("key", ["four", "number"])
 def test_what_is_reloaded_and_what_is_exported_predict_the_same(
     key: str, trained: dict[str, Any], tmp_path: pathlib.Path
 ) -> None:
