@@ -214,6 +214,6 @@ class Runtimes:
                 return action()
         except NeedsGraph as need:
             raise ValueError(
-                f"{need}, which only a session can serve, and this model runs in compiled functions. A model_fn of your "
-                "own may run in a session: RunConfig(runtime='graph')."
+                f"{need}, which only a session can serve, and this model runs in compiled functions. A model_fn of "
+                "your own may run in a session: RunConfig(runtime='graph')."
             ) from need
