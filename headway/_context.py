@@ -33,7 +33,7 @@ class StepContext:
       compiled: whether XLA compiles the step: it knows no strings, and no sparse updates.
       variables_only: whether the call is made for its variables alone: nothing that it computes ever runs.
       training_metrics: whether heads compute their metrics in training as well.
-      summaries: what `headway._summary` collected: (kind, tag, tensor).
+      summaries: what `headway._summary` collected: (function that writes it, tag, tensor).
       values: scalars of this step that a log may show, by name.
       train_op_is_idle: set by `headway.minimize` outside training: its `train_op` does nothing.
       varying_rows: set by the step: whether replicas sum sparse gradients whose number of rows may change.
@@ -59,7 +59,7 @@ class StepContext:
     compiled: bool = False
     variables_only: bool = False
     training_metrics: bool = False
-    summaries: list[tuple[str, str, tf.Tensor]] = dataclasses.field(default_factory=list)
+    summaries: list[tuple[Callable[..., Any], Any, Any]] = dataclasses.field(default_factory=list)
     values: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     train_op_is_idle: bool = False
     varying_rows: bool = False

@@ -18,31 +18,40 @@ Value: TypeAlias = "Any | Callable[[], Any]"
 
 def scalar(tag: str, value: Value) -> None:
     """Writes `value` (a scalar) under `tag` whenever the estimator records summaries; else does nothing."""
-    _collect("scalar", tag, value)
+    _collect(_scalar_summary, tag, value)
 
 
 def histogram(tag: str, value: Value) -> None:
     """Writes the distribution of `value` (any shape) under `tag` whenever the estimator records summaries."""
-    _collect("histogram", tag, value)
+    _collect(tf.raw_ops.HistogramSummary, tag, value)
 
 
-def _collect(kind: str, tag: str, value: Value) -> None:
+def tensor(tag: Any, value: Value, metadata: Any) -> None:
+    """Writes `value` as `tf.summary.write` does: `metadata`, a `SummaryMetadata`, tells a viewer what it is."""
+    described = metadata.SerializeToString() if hasattr(metadata, "SerializeToString") else metadata or b""
+
+    def write(*, tag: Any, values: Any) -> tf.Tensor:
+        return tf.raw_ops.TensorSummaryV2(tag=tag, tensor=values, serialized_summary_metadata=described)
+
+    _collect(write, tag, value)
+
+
+def _collect(writer: Callable[..., Any], tag: Any, value: Value) -> None:
     context = _context.current()
     if context is not None:
-        context.summaries.append((kind, tag, value))
+        context.summaries.append((writer, tag, value))
 
 
 def serialized(context: _context.StepContext) -> tf.Tensor:
     """Returns what was collected as one serialised `Summary`, a string scalar; empty in a step that does not record."""
     if not context.summaries or context.record is None:
         return tf.constant("")
-    writers = {"scalar": _scalar_summary, "histogram": tf.raw_ops.HistogramSummary}
 
     def write() -> tf.Tensor:
         # Serialised protocol buffers of one type merge when they are joined.
         values = [value() if callable(value) else value for _, _, value in context.summaries]
         parts = zip(context.summaries, values, strict=True)
-        return tf.strings.join([writers[kind](tag=tag, values=value) for (kind, tag, _), value in parts])
+        return tf.strings.join([writer(tag=tag, values=value) for (writer, tag, _), value in parts])
 
     return tf.cond(context.record, write, lambda: tf.constant(""))
 

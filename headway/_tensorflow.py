@@ -8,10 +8,12 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
+import functools
 import importlib
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -24,6 +26,8 @@ from tensorflow.python import tf2
 from tensorflow.python.compat import v2_compat
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.framework import op_def_registry, tensor_shape
+from tensorflow.python.ops import lookup_ops, summary_ops_v2
+from tensorflow.python.training import checkpoint_utils
 
 _T = TypeVar("_T")
 
@@ -483,3 +487,154 @@ def add_names(module: types.ModuleType, loaders: Mapping[str, Callable[[], Any]]
         raise AttributeError(f"module {plain.__name__!r} has no attribute {name!r}")
 
     plain.__getattr__ = get
+
+
+def slice_of(variable: Any) -> tuple[str, str] | None:
+    """Returns, for a part of a partitioned variable, the name of the whole in checkpoints and which slice it is.
+
+    Can go with compat.v1's partitioners.
+    """
+    info = getattr(variable, "_save_slice_info", None)
+    return None if info is None else (info.full_name, info.spec)
+
+
+@dataclasses.dataclass(frozen=True)
+class SaverSettings:
+    """What a `tf.compat.v1.train.Saver` was made with.
+
+    Attributes:
+      names: name in the checkpoint -> variable; None for all variables under their own names.
+      max_to_keep: number of newest checkpoints to keep; 0 or None for all.
+      keep_every_n_hours: of the others, one in so many hours is kept.
+    """
+
+    names: dict[str, Any] | None
+    max_to_keep: int | None
+    keep_every_n_hours: float
+
+
+def saver_settings(saver: Any) -> SaverSettings:
+    """Returns the settings of a Saver, which has no properties for them. Can go with compat.v1."""
+    variables = saver._var_list
+    if variables is not None and not isinstance(variables, dict):
+        parts = [part for value in variables for part in (value if isinstance(value, (list, tuple)) else [value])]
+        variables = {part.name.partition(":")[0]: part for part in parts}
+    return SaverSettings(variables, saver._max_to_keep, saver._keep_checkpoint_every_n_hours)
+
+
+def scaffold_settings(scaffold: Any) -> dict[str, Any]:
+    """Returns the arguments that a `tf.compat.v1.train.Scaffold` was given, without those that it was not.
+
+    Can go with compat.v1.
+    """
+    names = {
+        "init_op": scaffold._init_op,
+        "init_feed_dict": scaffold._init_feed_dict,
+        "init_fn": scaffold._user_init_fn,
+        "ready_op": scaffold._ready_op,
+        "ready_for_local_init_op": scaffold._ready_for_local_init_op,
+        "local_init_op": scaffold._local_init_op,
+        "local_init_feed_dict": scaffold._local_init_feed_dict,
+        "summary_op": scaffold._summary_op,
+        "saver": scaffold._saver,
+    }
+    return {name: value for name, value in names.items() if value is not None}
+
+
+def hook_settings(hook: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Returns the arguments by which one of TensorFlow's own session hooks was made: argument -> value.
+
+    Args:
+      hook: the hook.
+      names: names of its fields, without the underscore by which they begin. "timer" stands for `every_steps` and
+        `every_secs`.
+    """
+    found: dict[str, Any] = {}
+    for name in names:
+        value = getattr(hook, f"_{name}", None)
+        if name == "timer":
+            found |= {key: getattr(value, f"_{key}", None) for key in ("every_steps", "every_secs")}
+        else:
+            found[name] = value
+    return found
+
+
+def table_source(table: Any) -> dict[str, Any] | None:
+    """Returns what a static lookup table is filled with, as arguments of the raw operation that does; None if unknown.
+
+    That is `InitializeTableFromTextFileV2` where there is a "filename", else `LookupTableImportV2`. Can go when
+    initializers tell.
+    """
+    source = getattr(table, "_initializer", None)
+    if isinstance(source, tf.lookup.KeyValueTensorInitializer):
+        return {"keys": source._keys, "values": source._values}
+    if isinstance(source, tf.lookup.TextFileInitializer):
+        names = ("key_index", "value_index", "delimiter", "offset")
+        size = -1 if source._vocab_size is None else source._vocab_size
+        path = getattr(source._filename, "asset_path", source._filename)
+        return {"filename": path, "vocab_size": size, **{n: getattr(source, f"_{n}") for n in names}}
+    return None
+
+
+Handler = Callable[..., Any]
+_handlers: dict[str, list[Handler]] = {}
+
+
+def _places(key: str) -> list[tuple[Any, str]]:
+    dataset = tf.compat.v1.data.Dataset
+    optimizer = tf.compat.v1.train.Optimizer
+    return {
+        # (variable, path, tensor name, slice): `init_from_checkpoint` has found where a variable begins. In a function
+        # TensorFlow would restore it in every step.
+        "initializer": [(checkpoint_utils, "_set_checkpoint_initializer")],
+        # (saver, ...): makes the operations of a Saver. In a function they would save and restore in every step.
+        "saver": [(tf.compat.v1.train.Saver, "_build")],
+        # (dataset, ...): makes an iterator.
+        "one_shot_iterator": [(dataset, "_make_one_shot_iterator")],
+        "initializable_iterator": [(dataset, "_make_initializable_iterator")],
+        # (tag, tensor, step, metadata, name): what all of tf.summary writes with.
+        "summary": [(summary_ops_v2, "write"), (tf.summary, "write")],
+        # (table): fills a table. In a function TensorFlow would fill it in every step.
+        "table": [(lookup_ops.InitializableLookupTableBase, "_initialize")],
+        # (optimizer, loss, var_list, ...) and (optimizer, pairs, ...)
+        "compute_gradients": [(optimizer, "compute_gradients")],
+        "apply_gradients": [(optimizer, "apply_gradients")],
+    }[key]
+
+
+@contextlib.contextmanager
+def answering(key: str, handler: Handler) -> Iterator[None]:
+    """Lets `handler(original, *args, **kwargs)` answer calls of a function of TensorFlow; see `_places` for the keys.
+
+    The handler is asked in all threads: a strategy runs parts of a model_fn in others. It calls `original` for what is
+    not its own. Can go with compat.v1, and when a writer for tf.summary can be given.
+    """
+    if key not in _handlers:
+        _handlers[key] = []
+        for owner, name in _places(key):
+            _route(owner, name, _handlers[key])
+    _handlers[key].append(handler)
+    try:
+        yield
+    finally:
+        _handlers[key].remove(handler)
+
+
+def _route(owner: Any, name: str, handlers: list[Handler]) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def routed(*args: Any, **kwargs: Any) -> Any:
+        def ask(index: int, *args: Any, **kwargs: Any) -> Any:
+            if index < 0:
+                return original(*args, **kwargs)
+            return handlers[index](functools.partial(ask, index - 1), *args, **kwargs)
+
+        return ask(len(handlers) - 1, *args, **kwargs)
+
+    setattr(owner, name, routed)
+
+
+def has_summary_writer() -> bool:
+    """Returns whether a default writer of tf.summary is set; TensorFlow does not tell. Can go when it does."""
+    return bool(summary_ops_v2.has_default_writer())

@@ -12,6 +12,7 @@ from headway._optimize import minimize as minimize
 from headway._spec import EstimatorSpec as EstimatorSpec
 from headway._spec import ModeKeys as ModeKeys
 from headway._updates import LazyAdam as LazyAdam
+from headway.estimators import _hook_twins as _hook_twins
 from headway.estimators._add_metrics import add_metrics as add_metrics
 from headway.estimators._canned_baseline import BaselineClassifier as BaselineClassifier
 from headway.estimators._canned_baseline import BaselineEstimator as BaselineEstimator

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from headway import _tensorflow
+from headway.estimators import _unfetched
 
 _LOOKUP = "LookupTableFindV2"
 # Operations whose first input chooses a function, and whose other inputs are its arguments.
@@ -30,6 +34,90 @@ class Table:
         # What is not found is an argument of each look-up: the table's own default is never asked for.
         default = b"" if self.value_dtype == tf.string else 0
         return tf.lookup.StaticHashTable(initializer, tf.constant(default, self.value_dtype)).resource_handle
+
+
+@dataclasses.dataclass(frozen=True)
+class FileTable:
+    """A lookup table that is filled from a text file: an asset of the exported model.
+
+    Attributes:
+      source: arguments of `tf.raw_ops.InitializeTableFromTextFileV2`.
+      key_dtype: type of the keys.
+      value_dtype: type of the values.
+    """
+
+    source: Mapping[str, Any]
+    key_dtype: tf.DType
+    value_dtype: tf.DType
+
+    def make(self) -> Any:
+        """Makes a table from this file in the current graph, and returns its handle."""
+        source = self.source
+        initializer = tf.lookup.TextFileInitializer(
+            source["filename"],
+            self.key_dtype,
+            source["key_index"],
+            self.value_dtype,
+            source["value_index"],
+            vocab_size=source["vocab_size"] if source["vocab_size"] > 0 else None,
+            delimiter=source["delimiter"],
+            value_index_offset=source["offset"],
+        )
+        default = b"" if self.value_dtype == tf.string else 0
+        return tf.lookup.StaticHashTable(initializer, tf.constant(default, self.value_dtype)).resource_handle
+
+
+class OwnTables:
+    """The static lookup tables that a model_fn makes: filled once, when they are made, and kept."""
+
+    def __init__(self) -> None:
+        self._tables: dict[int, tuple[Any, Mapping[str, Any]]] = {}
+
+    def fill(self, table: Any) -> bool:
+        """Fills a table outside of the function that is being traced; returns whether that could be done.
+
+        It cannot where the content is computed from the batch.
+        """
+        source = _tensorflow.table_source(table)
+        if source is None:
+            return False
+        values = {name: _value(part) if tf.is_tensor(part) else part for name, part in source.items()}
+        if any(value is None for value in values.values()):
+            return False
+        fill = tf.raw_ops.InitializeTableFromTextFileV2 if "filename" in values else tf.raw_ops.LookupTableImportV2
+        handle = table.resource_handle
+        _tensorflow.outside_graphs(lambda: fill(table_handle=handle, **values))
+        # The table is destroyed with the object.
+        if "filename" in values:
+            path = values["filename"]
+            values["filename"] = os.fsdecode(np.asarray(path).item() if not isinstance(path, (str, bytes)) else path)
+        self._tables[id(handle)] = (table, values)
+        return True
+
+    def from_file(self, handle: Any) -> FileTable | None:
+        """Returns the table whose handle this is, if it is one of these and was filled from a file."""
+        table, values = self._tables.get(id(handle), (None, {}))
+        if "filename" not in values:
+            return None
+        return FileTable(values, table.key_dtype, table.value_dtype)
+
+
+def _value(tensor: Any) -> Any:
+    """Returns the value of a tensor that depends on nothing but constants; None for others."""
+    if not tf.is_symbolic_tensor(tensor):
+        return tensor
+    value = tf.get_static_value(tensor)
+    if value is not None:
+        return value
+    nodes = _unfetched.ancestors([tensor])
+    if any(op.type in ("Placeholder", "Arg") for op in nodes):
+        return None
+    graph_def = tf.compat.v1.GraphDef(node=[op.node_def for op in nodes])
+
+    def copy() -> Any:
+        return tf.graph_util.import_graph_def(graph_def, return_elements=[tensor.name])[0]
+
+    return _tensorflow.outside_graphs(lambda: tf.compat.v1.wrap_function(copy, [])())
 
 
 def read(handle: Any, name: str, graph_def: Any) -> Table | None:

@@ -17,12 +17,13 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from headway import _tensorflow
 from headway._log import logger
 from headway.estimators._variables import VariableStore
 
@@ -35,6 +36,10 @@ _TEMPORARY = re.compile(r"^(model\.ckpt-\d+|checkpoint)((\.input\.json)?\.tmp-\d
 # Variables that a checkpoint of another program may lack without loss: they follow from the global step or from the
 # seed.
 _DERIVED = re.compile(r"(^|/)(iter|learning_rate|seed_generator_state)$")
+
+
+# Full variable name -> (name of the tensor, which slice of it), as TensorFlow writes slices: "6 2 0,3:0,2".
+Slices = Mapping[str, tuple[str, str]]
 
 
 class CheckpointError(ValueError):
@@ -79,6 +84,11 @@ class CheckpointDirectory:
         self._last_preserved: float | None = None
         self._lock = threading.Lock()
 
+    def keep(self, keep_max: int | None, every_n_hours: float) -> None:
+        """Sets how many checkpoints are kept, as the constructor does."""
+        self._keep_max = keep_max or 0
+        self._keep_seconds = every_n_hours * 3600
+
     def path(self, step: int) -> str:
         """Returns the path, without ending, of the checkpoint of `step`."""
         return os.path.join(self.model_dir, f"{_BASENAME}-{step}")
@@ -104,7 +114,11 @@ class CheckpointDirectory:
         return next(iter(self.newest_first()), None)
 
     def write(
-        self, step: int, tensors: Mapping[str, tf.Tensor], beside: Callable[[str], None] | None = None
+        self,
+        step: int,
+        tensors: Mapping[str, tf.Tensor],
+        beside: Callable[[str], None] | None = None,
+        slices: Slices | None = None,
     ) -> Checkpoint:
         """Writes a checkpoint, then forgets the oldest ones.
 
@@ -113,11 +127,12 @@ class CheckpointDirectory:
           tensors: full variable name -> value.
           beside: called with the temporary and with the final path before the checkpoint becomes visible; writes what
             belongs to it.
+          slices: see `write_tensors`.
         """
         with self._lock:
             tf.io.gfile.makedirs(self.model_dir)
             path = self.path(step)
-            write_tensors(path, tensors, before_visible=beside)
+            write_tensors(path, tensors, before_visible=beside, slices=slices)
             self._update_state(path)
         return Checkpoint(path, step)
 
@@ -161,17 +176,27 @@ class CheckpointDirectory:
 
 
 def write_tensors(
-    path: str, tensors: Mapping[str, tf.Tensor], before_visible: Callable[[str], None] | None = None
+    path: str,
+    tensors: Mapping[str, tf.Tensor],
+    before_visible: Callable[[str], None] | None = None,
+    slices: Slices | None = None,
 ) -> None:
-    """Writes a V2 checkpoint to `path` so that it is there whole or not at all."""
+    """Writes a V2 checkpoint to `path` so that it is there whole or not at all.
+
+    Args:
+      path: its path without ending.
+      tensors: full variable name -> value.
+      before_visible: called with the path before the checkpoint becomes visible.
+      slices: of those that are parts of a tensor, the name of the tensor and which part.
+    """
     temporary = f"{path}.tmp-{os.getpid()}-{threading.get_ident()}"
-    names = list(tensors)
+    places = [(slices or {}).get(name, (name, "")) for name in tensors]
     try:
         tf.raw_ops.SaveV2(
             prefix=temporary,
-            tensor_names=names,
-            shape_and_slices=[""] * len(names),
-            tensors=[tensors[name] for name in names],
+            tensor_names=[name for name, _ in places],
+            shape_and_slices=[part for _, part in places],
+            tensors=list(tensors.values()),
         )
         data, index = ".data-00000-of-00001", ".index"
         for ending in (data, index):
@@ -216,6 +241,11 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
     shapes = reader.get_variable_to_shape_map()
     values: dict[str, Any] = {}
     for name, variable in variables.items():
+        whole, part = _tensorflow.slice_of(variable) or (name, "")
+        if part and whole in shapes:
+            _check_whole(name, whole, part, tuple(shapes[whole]), checkpoint)
+            values[name] = _read_slice(checkpoint, whole, part, variable.dtype)
+            continue
         if name not in shapes:
             continue
         if tuple(shapes[name]) != tuple(variable.shape):
@@ -226,10 +256,41 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
                 "was written."
             )
         values[name] = reader.get_tensor(name)
-    needed = [name for name in variables if name not in shapes and not _DERIVED.search(name)]
+    needed = [name for name in variables if name not in values and not _DERIVED.search(name)]
     if needed:
         raise CheckpointError(_missing_message(needed, sorted(set(shapes) - set(variables)), checkpoint.path))
     return values
+
+
+def values_under(names: Mapping[str, str], checkpoint: Checkpoint) -> dict[str, Any]:
+    """Returns, for each key of `names`, the tensor of the checkpoint that its value names.
+
+    Raises:
+      CheckpointError: if the checkpoint has no such tensor.
+    """
+    reader = tf.train.load_checkpoint(checkpoint.path)
+    missing = sorted(other for other in names.values() if not reader.has_tensor(other))
+    if missing:
+        raise CheckpointError(
+            f"The Scaffold's saver restores {missing}, which the checkpoint {checkpoint.path} does not have. It has "
+            f"{sorted(reader.get_variable_to_shape_map())}."
+        )
+    return {name: reader.get_tensor(other) for name, other in names.items()}
+
+
+def _check_whole(name: str, whole: str, part: str, shape: tuple[int, ...], checkpoint: Checkpoint) -> None:
+    wanted = tuple(int(size) for size in part.split()[:-1])
+    if shape != wanted:
+        raise CheckpointError(
+            f"The variable {name!r} is a part of {whole!r} of shape {wanted}, which has shape {shape} in the "
+            f"checkpoint {checkpoint.path}. Use another model_dir, or change model_fn back to what it was when the "
+            "checkpoint was written."
+        )
+
+
+def _read_slice(checkpoint: Checkpoint, name: str, part: str, dtype: tf.DType) -> Any:
+    read = tf.raw_ops.RestoreV2(prefix=checkpoint.path, tensor_names=[name], shape_and_slices=[part], dtypes=[dtype])
+    return read[0].numpy()
 
 
 def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
@@ -462,6 +523,38 @@ def snapshot(store: VariableStore) -> dict[str, tf.Tensor]:
     for owner in store.kept.values():
         values |= owner.tensors()
     return values
+
+
+def slices_of(store: VariableStore) -> Slices:
+    """Returns where a checkpoint holds those variables that are parts of a tensor there."""
+    return {name: entry.slice for name, entry in store.entries.items() if entry.slice[1]}
+
+
+@contextlib.contextmanager
+def renamed(store: VariableStore, names: Mapping[str, str], path: str | None) -> Iterator[None]:
+    """Lets variables have the values that are known under other names, and have their own back at the end.
+
+    Args:
+      store: the variables.
+      names: full name of a variable -> the other name.
+      path: the checkpoint to look in, for names that are none of the store's; None: those keep their values.
+
+    Raises:
+      CheckpointError: if the checkpoint has no such name.
+    """
+    kept = {name: tf.identity(store.entries[name].variable.read_value()) for name in names if name in store.entries}
+    there = {name: other for name, other in names.items() if name in kept and other in store.entries}
+    elsewhere = {name: other for name, other in names.items() if name in kept and other not in store.entries}
+    values = {name: tf.identity(store.entries[other].variable.read_value()) for name, other in there.items()}
+    if path is not None:
+        values |= values_under(elsewhere, Checkpoint(path, 0))
+    for name, value in values.items():
+        store.entries[name].variable.assign(value)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            store.entries[name].variable.assign(value)
 
 
 def put_back(store: VariableStore, values: Mapping[str, tf.Tensor]) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from headway._spec import EstimatorSpec
-from headway.estimators._hooks import SessionHookAdapter
+from headway.estimators import _scaffold
+from headway.estimators._hooks import SessionHookAdapter, adapted
+from headway.estimators._needs_graph import NeedsGraph
 
 _BASE = tf.compat.v1.train.SessionRunHook
 # What the methods of a hook mention when they use a graph or a session.
@@ -100,10 +102,12 @@ def why_spec_needs_session(spec: EstimatorSpec | None) -> str | None:
     """Returns what in a spec only a session can serve, as the end of a sentence; None if there is nothing."""
     if spec is None:
         return None
-    if spec.scaffold is not None:
-        return "model_fn returned a Scaffold"
+    try:
+        _scaffold.restoring(spec)
+    except NeedsGraph as need:
+        return str(need)
     hooks = {"train": (*spec.training_hooks, *spec.training_chief_hooks), "eval": spec.evaluation_hooks}
-    name = hook_that_needs_session(hooks.get(spec.mode, spec.prediction_hooks))
+    name = hook_that_needs_session([adapted(hook) for hook in hooks.get(spec.mode, spec.prediction_hooks)])
     return None if name is None else f"model_fn returned the hook {name}, which works in a session"
 
 

@@ -105,8 +105,10 @@ class LoggingTensorHook(PeriodicHook):
     """Logs values every so many steps or seconds.
 
     Args:
-      tensors: a dict of names to tensors of the model_fn, or a list of names among `run.values` ("loss", "step",
-        "learning_rate/<optimizer>"). Tensors need the hook to be in `EstimatorSpec(training_hooks=...)`.
+      tensors: a dict of labels to tensors of the model_fn or to names, or a list of these. Names are those of
+        `run.values` ("loss", "step", "learning_rate/<optimizer>"), or of tensors of the model_fn, as
+        `tf.identity(value, name="accuracy")` gives them. Tensors themselves need the hook to be in
+        `EstimatorSpec(training_hooks=...)`.
       every_n_iter: steps between lines.
       every_n_secs: seconds between lines.
       at_end: whether to log once more at the end; alone, only then.
@@ -152,21 +154,18 @@ class LoggingTensorHook(PeriodicHook):
         self._formatter = formatter
         self._last_time: float | None = None
 
-    def begin(self, run: Run) -> None:
-        """Checks the names."""
-        known = {"loss", "step", "global_step"}
-        for name in self._names.values():
-            if name not in known and not str(name).startswith("learning_rate/"):
-                raise ValueError(
-                    f"LoggingTensorHook does not know the value {name!r}. Names are {sorted(known)} and "
-                    "'learning_rate/<optimizer>'; a tensor of the "
-                    "model_fn is passed itself, in a dict, by a hook in EstimatorSpec(training_hooks=...)."
-                )
+    @property
+    def step_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Names of tensors of the model_fn."""
+        return tuple(str(name) for name in self._names.values() if not _is_value(str(name)))
 
     def action(self, run: Run) -> None:
         """Writes the line."""
         values = {"global_step": run.step, **run.values}
-        shown = {name: values.get(key) for name, key in self._names.items()} | dict(run.logged(self))
+        found = {name: values.get(key) for name, key in self._names.items() if key in values}
+        found |= {name: value for name, value in run.logged(self).items() if name in self.step_tensors}
+        found |= {name: run.logged(self).get(key) for name, key in self._names.items() if key not in values}
+        shown = {name: found[name] for name in (*self._names, *self.step_tensors)}
         now = time.monotonic()
         elapsed = "" if self._last_time is None else f" ({now - self._last_time:.3f} sec)"
         self._last_time = now
@@ -179,6 +178,10 @@ class LoggingTensorHook(PeriodicHook):
         """Logs the last values, if asked to."""
         if self._at_end:
             self.action(run)
+
+
+def _is_value(name: str) -> bool:
+    return name in ("loss", "step", "global_step") or name.startswith("learning_rate/")
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from headway._log import logger
 from headway.estimators._batch_run import BatchRun
 from headway.estimators._events import EventWriter
-from headway.estimators._hooks import Hook, act_on, due_steps
+from headway.estimators._hooks import Hook, act_on, check_for_batches, due_steps
 from headway.estimators._programs import Evaluated, EvaluateProgram
 from headway.estimators._readable import readable_errors
 
@@ -25,6 +25,7 @@ def evaluate(
     """Goes through the input and returns the metrics, `loss` and `global_step`."""
     _check_metric_names(program)
     program.model.store.reset_metrics(program.mode)
+    check_for_batches(hooks)
     run = BatchRun(model_dir)
     for hook in hooks:
         hook.begin(run)
@@ -60,7 +61,7 @@ def _check_metric_names(program: EvaluateProgram) -> None:
 def _result(program: EvaluateProgram, total: Evaluated, iterator: Any, tables: Any) -> dict[str, Any]:
     strategy = program.model.strategy
     pairs = total.pairs
-    if pairs and strategy.num_replicas_in_sync > 1:
+    if pairs and (strategy.num_replicas_in_sync > 1 or program.eager):
         pairs = program.pairs_of_all_replicas(iterator, tables)
     # The variables of metrics are summed over replicas where they are read in the strategy's scope.
     with strategy.scope():

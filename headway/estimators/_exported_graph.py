@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway.estimators import _captured_tables
-from headway.estimators._captured_tables import Table
+from headway.estimators._captured_tables import FileTable, OwnTables, Table
 from headway.estimators._variables import VariableStore
 
 _NOT_SAVABLE = (
@@ -52,11 +52,15 @@ class Traced:
       function: the concrete function of (features, labels).
       holdings: its variables by the id of the handle that it has captured.
       tables: its lookup tables, likewise.
+      unfetched: names of operations that do not belong to it; see `_unfetched`.
+      renamed: name of a variable -> the name in the checkpoint that it gets its value from, where they differ.
     """
 
     function: Any
     holdings: dict[int, Holding]
-    tables: dict[int, Table]
+    tables: dict[int, Table | FileTable]
+    unfetched: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,9 +145,15 @@ def embed(traced: Traced, inputs: Sequence[Any], variables: Mapping[str, tf.Vari
     del graph_def.node[:]
     graph_def.node.extend(kept)
     flat = list(function.outputs)
+    _leave_out(traced.unfetched, graph_def)
     _detach({tensor.op.name for tensor in flat}, graph_def)
     fetched = [tensor.name for tensor in flat if tensor.name not in counterparts]
-    effects = [operation.name for operation in function.graph.control_outputs if operation.type not in _READS]
+    left_out = {function.graph.get_operation_by_name(name) for name in traced.unfetched}
+    effects = [
+        operation.name
+        for operation in function.graph.control_outputs
+        if operation.type not in _READS and (not left_out or left_out.isdisjoint(_needed_by(operation)))
+    ]
     imported = tf.graph_util.import_graph_def(
         graph_def,
         input_map={key: value for key, value in counterparts.items() if key in asked},
@@ -195,6 +205,26 @@ def set_variable(opened: Any, variable: Any, value: Any) -> None:
     opened.run(variable.initializer, {variable.initial_value: value})
 
 
+def _leave_out(names: Sequence[str], graph_def: Any) -> None:
+    """Lets nothing wait for operations that do not belong to a function."""
+    waits = {f"^{name}" for name in names}
+    for node in graph_def.node if waits else ():
+        inputs = [name for name in node.input if name not in waits]
+        del node.input[:]
+        node.input.extend(inputs)
+
+
+def _needed_by(operation: Any) -> set[Any]:
+    """Returns the operations whose results an operation uses, and itself: what it only waits for is none of them."""
+    todo, seen = [operation], set()
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo += [tensor.op for tensor in current.inputs]
+    return seen
+
+
 def _detach(names: set[str], graph_def: Any) -> None:
     """Lets the results of a function no longer wait for all that it does: who fetches one may not want the rest."""
     for node in graph_def.node:
@@ -204,16 +234,25 @@ def _detach(names: set[str], graph_def: Any) -> None:
             node.input.extend(data)
 
 
-def tables_of(function: Any, holdings: Mapping[int, Holding]) -> dict[int, Table]:
+def tables_of(function: Any, holdings: Mapping[int, Holding], own: OwnTables) -> dict[int, Table | FileTable]:
     """Returns the content of the lookup tables that a concrete function has captured, by the id of the handle.
+
+    Args:
+      function: the concrete function.
+      holdings: its variables.
+      own: the tables that the model_fn has made.
 
     Raises:
       ValueError: if it has captured a resource that is neither a variable nor a table.
     """
-    found: dict[int, Table] = {}
+    found: dict[int, Table | FileTable] = {}
     graph_def: Any = None
     for handle, inner in _captures(function):
         if handle.dtype != tf.resource or id(handle) in holdings:
+            continue
+        from_file = own.from_file(handle)
+        if from_file is not None:
+            found[id(handle)] = from_file
             continue
         graph_def = graph_def or function.graph.as_graph_def()
         table = _captured_tables.read(handle, inner.op.name, graph_def)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from headway._export_outputs import ExportOutput
 from headway._log import logger
 from headway._spec import ModeKeys
-from headway.estimators import _checkpoints, _exported_graph, _saved_model, _structure
+from headway.estimators import _checkpoints, _exported_graph, _saved_model, _scaffold, _structure
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._exported_graph import Holding, Traced
 from headway.estimators._model import Model
@@ -56,7 +56,8 @@ def export(source: Source, request: ExportRequest) -> bytes:
     holdings = {h.name: h for graph in graphs for h in graph.traced.holdings.values()}
     store = source.model_of(graphs[0].mode).store
     holdings["global_step"] = Holding("global_step", store.global_step)
-    values = _values(holdings, request.checkpoint)
+    renamed = {name: other for graph in graphs for name, other in graph.traced.renamed.items()}
+    values = _values(holdings, request.checkpoint, renamed)
     with _saved_model.new_directory(base, request.assets_extra) as (temporary, final):
         builder = tf.compat.v1.saved_model.Builder(temporary)
         for i, graph in enumerate(graphs):
@@ -75,28 +76,36 @@ def _traced(source: Source, mode: str, receiver_fn: Callable[[], Receiver]) -> _
     specs = _structure.spec_of(arguments)
     model = source.model_of(mode)
     found: list[dict[str, ExportOutput]] = []
+    unfetched: list[str] = []
+    restoring: list[_scaffold.Restoring | None] = []
 
     def outputs(features: Any, labels: Any = None) -> Any:
         if source.transform is not None:
             features = source.transform(features)
         record = tf.constant(False) if mode == ModeKeys.TRAIN else None
         features = dict(features) if isinstance(features, dict) else features
-        found.append(_saved_model.export_outputs(model.call(features, labels, mode, record=record).spec))
+        outcome = model.call(features, labels, mode, record=record)
+        unfetched[:] = [operation.name for operation in outcome.unfetched]
+        restoring[:] = [_scaffold.restoring(outcome.spec)]
+        found.append(_saved_model.export_outputs(outcome.spec))
         return {key: output.signature_outputs for key, output in found[-1].items()}
 
     function = tf.function(outputs, autograph=False, input_signature=specs).get_concrete_function()
     holdings = _exported_graph.holdings_of(function, model.store, model.strategy, mode)
-    traced = Traced(function, holdings, _exported_graph.tables_of(function, holdings))
+    tables = _exported_graph.tables_of(function, holdings, model.tables)
+    renamed = restoring[0].renamed if restoring[0] is not None else {}
+    traced = Traced(function, holdings, tables, tuple(unfetched), renamed)
     return _Graph(mode, graph, receiver, tf.nest.flatten(arguments, expand_composites=True), traced, found[-1])
 
 
-def _values(holdings: Mapping[str, Holding], checkpoint: Checkpoint) -> dict[str, Any]:
-    """Returns the value of each variable that is saved."""
+def _values(holdings: Mapping[str, Holding], checkpoint: Checkpoint, renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the value of each variable that is saved; of those in `renamed` that of another name."""
     own = {name: h.variable for name, h in holdings.items() if h.start is None and not h.foreign}
     values = _checkpoints.values_for(own, checkpoint)
     for name, variable in own.items():
         if name not in values:
             values[name] = checkpoint.step if name.endswith("/iter") else variable.numpy()
+    values |= _checkpoints.values_under(renamed, checkpoint)
     return values | {name: h.variable.numpy() for name, h in holdings.items() if h.foreign}
 
 

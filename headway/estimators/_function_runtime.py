@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,16 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway._spec import ModeKeys
-from headway.estimators import _choice, _evaluation, _exporting, _input, _prediction, _session_input, _structure
+from headway.estimators import (
+    _choice,
+    _evaluation,
+    _exporting,
+    _input,
+    _prediction,
+    _scaffold,
+    _session_input,
+    _structure,
+)
 from headway.estimators._batch_run import BatchRun
 from headway.estimators._checkpoint_tools import show_checkpoint
 from headway.estimators._checkpoints import Checkpoint
@@ -25,10 +34,11 @@ from headway.estimators._classic_hooks import (
 from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, adapted
 from headway.estimators._model import Model
+from headway.estimators._needs_graph import NeedsGraph
 from headway.estimators._programs import EvaluateProgram, PredictProgram, Program, TrainProgram
 from headway.estimators._progress import progress_hook
 from headway.estimators._readable import readable_errors
-from headway.estimators._runtime import EMPTY_INPUT, ExportRequest, NeedsGraph, Runtime, Setup
+from headway.estimators._runtime import EMPTY_INPUT, ExportRequest, Runtime, Setup
 from headway.estimators._saving import Saver
 from headway.estimators._train import TrainRun
 from headway.estimators._variable_table import VariableTable, table_of_store
@@ -79,7 +89,8 @@ class FunctionRuntime(Runtime):
         weights = self._weights_for(strategy)
         worker = "" if config.is_chief else f".{config.task_type}-{config.task_id}"
         source = _input.start(self._rows(input_fn, ModeKeys.TRAIN, strategy), latest, config.resume_input, worker)
-        program = self._prepared(ModeKeys.TRAIN, weights, source.pipeline, source.iterator, source.tables)
+        names = {name for hook in hooks for name in hook.step_names}
+        program = self._prepared(ModeKeys.TRAIN, weights, source.pipeline, source.iterator, source.tables, names)
         weights.complete(latest, self._setup.warm_start)
         assert isinstance(program, TrainProgram)
         self._run(program, source, weights, list(hooks), list(listeners), steps, max_steps)
@@ -103,7 +114,8 @@ class FunctionRuntime(Runtime):
         assert isinstance(program, EvaluateProgram)
         spec_hooks = program.spec.evaluation_hooks if program.spec is not None else ()
         hooks = [*hooks, *(adapted(hook) for hook in spec_hooks)]
-        with weights.of(checkpoint_path, setup.warm_start, live=self._training is weights) as path:
+        live = self._training is weights
+        with weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec) as path:
             result = _evaluation.evaluate(
                 program, iterator, tables, steps=steps, hooks=hooks, model_dir=setup.model_dir
             )
@@ -130,7 +142,8 @@ class FunctionRuntime(Runtime):
         assert isinstance(program, PredictProgram)
         spec_hooks = program.spec.prediction_hooks if program.spec is not None else ()
         hooks = [*hooks, *(adapted(hook) for hook in spec_hooks)]
-        with weights.of(checkpoint_path, setup.warm_start, live=self._training is weights):
+        live = self._training is weights
+        with weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec):
             run, ahead = BatchRun(setup.model_dir), pipeline.position_kind == "index"
             batches = _prediction.batches(program, iterator, tables, run, keys=keys, hooks=hooks, may_read_ahead=ahead)
             yield from _prediction.rows(batches) if single else batches
@@ -168,11 +181,14 @@ class FunctionRuntime(Runtime):
             transform = setup.transform if mode == ModeKeys.PREDICT else setup.checked_transform
             return pipeline if transform is None else pipeline.map_batches(transform)
 
-    def _prepared(self, mode: str, weights: Weights, pipeline: Pipeline, iterator: Any, tables: Any) -> Program:
+    def _prepared(
+        self, mode: str, weights: Weights, pipeline: Pipeline, iterator: Any, tables: Any, watched: Iterable[str] = ()
+    ) -> Program:
         key = (mode, id(weights), pipeline.fetch_key)
         if key not in self._programs:
             self._programs[key] = _PROGRAMS[mode](weights.model, pipeline.fetch)
         program = self._programs[key]
+        program.watched = tuple(sorted(watched))
         with self._or_graph("model_fn"):
             program.prepare(iterator, tables)
         self._check_without_session(program)
@@ -198,7 +214,7 @@ class FunctionRuntime(Runtime):
             return pipeline
         try:
             pipeline = call()
-        except (RuntimeError, ValueError, NotImplementedError, AttributeError):
+        except (RuntimeError, ValueError, NotImplementedError, AttributeError, NeedsGraph):
             found = by_session()
             if found is None:
                 raise
@@ -256,6 +272,7 @@ class FunctionRuntime(Runtime):
         first_step = int(weights.model.store.global_step.numpy())
         last_step = first_step + steps if steps is not None else max_steps
         hooks, spec_hooks, listeners = self._all_hooks(program, user_hooks, listeners, last_step)
+        _scaffold.keep(program.spec, self._setup.directory)
         saver = Saver(
             weights.model.store,
             self._setup.directory,

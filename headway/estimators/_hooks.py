@@ -7,14 +7,17 @@ the device runs on its own. `every_n_steps` makes a hook of any function.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from headway._spec import EstimatorSpec
 from headway.estimators import _when
 from headway.estimators._events import EventWriter
+from headway.estimators._needs_graph import NeedsGraph
 from headway.estimators._when import Progress
 
 if TYPE_CHECKING:
@@ -110,7 +113,9 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
 
     Attributes:
       step_tensors: name -> tensor of the model_fn whose value in the last step `act` can see through `run.logged`.
+      step_names: names of such tensors, for hooks that have not the tensors themselves; `run.values` holds the values.
       wants_summary: whether `write_summary` values are wanted at the steps that are due.
+      original: TensorFlow's session hook that it stands for, or None; a session runs that instead.
       acts_last: whether it acts after all others at a step, those that save and evaluate among them.
 
     Example:
@@ -122,8 +127,10 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
     """
 
     step_tensors: Mapping[str, tf.Tensor] = {}
+    step_names: Iterable[str] = ()
     wants_summary: bool = False
     acts_last: bool = False
+    original: Any = None
 
     def begin(self, run: Run) -> None:  # noqa: B027
         """Called once, before the first step."""
@@ -253,8 +260,12 @@ class _SessionRunContext:
         self._run.request_stop(f"{type(self._hook).__name__} asked for it")
 
 
+# Exact class of a hook -> function that makes the headway hook that does the same.
+TWINS: dict[type, Callable[[Any], Hook]] = {}
+
+
 def adapted(hook: Any) -> Hook:
-    """Returns `hook` as a `Hook`.
+    """Returns `hook` as a `Hook`; one of TensorFlow's own as the hook of that name here.
 
     Raises:
       TypeError: if it is neither a headway hook nor a SessionRunHook.
@@ -266,11 +277,51 @@ def adapted(hook: Any) -> Hook:
         )
     if all(callable(getattr(hook, verb, None)) for verb in ("begin", "due", "act", "end")):
         return hook  # type: ignore[no-any-return]
+    if type(hook) in TWINS:
+        twin = TWINS[type(hook)](hook)
+        twin.original = hook
+        return twin
     if all(callable(getattr(hook, verb, None)) for verb in ("begin", "before_run", "after_run", "end")):
         return SessionHookAdapter(hook)
     raise TypeError(
         f"Hooks must be a SessionRunHook, given: {hook!r}. Pass a list of headway hooks or SessionRunHooks."
     )
+
+
+def logged_tensors(spec: EstimatorSpec, graph: Any) -> list[dict[str, tf.Tensor]]:
+    """Returns, for each training hook of `spec`, the tensors of the step that it wants to see, or names of `graph`."""
+    found = []
+    for hook in map(adapted, (*spec.training_hooks, *spec.training_chief_hooks)):
+        tensors = {name: tensor for name, tensor in hook.step_tensors.items() if tf.is_tensor(tensor)}
+        found.append(tensors | named_tensors(hook.step_names, graph))
+    return found
+
+
+def named_tensors(names: Iterable[str], graph: Any) -> dict[str, tf.Tensor]:
+    """Returns the tensors of a graph by name; "loss" stands for the only result of the operation of that name.
+
+    Raises:
+      ValueError: if there is no such tensor.
+    """
+    return {name: _tensor_of(name, graph) for name in names}
+
+
+def _tensor_of(name: str, graph: Any) -> tf.Tensor:
+    if tf.executing_eagerly():
+        raise ValueError(
+            f"A hook asks for the tensor {name!r} by its name, and with RunConfig(run_eagerly=True) tensors have no "
+            "names."
+        )
+    try:
+        return graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+    except (KeyError, ValueError) as error:
+        names = [operation.name for operation in graph.get_operations()]
+        near = difflib.get_close_matches(name.partition(":")[0], names, n=3, cutoff=0.4)
+        raise ValueError(
+            f"A hook asks for the tensor {name!r}, which the model_fn does not make. Names of operations that come "
+            f"near: {near or 'none'}. Name a tensor by `tf.identity(value, name={name.partition(':')[0]!r})`. The "
+            "values 'loss', 'step', 'global_step' and 'learning_rate/<optimizer>' are there in any case."
+        ) from error
 
 
 def due_steps(hooks: Sequence[Hook], run: Run) -> list[int | None]:
@@ -286,6 +337,19 @@ def act_on(hooks: Sequence[Hook], due: Sequence[int | None], run: Run) -> None:
     for hook, step in zip(hooks, due, strict=True):
         if step is None or run.step >= step:
             hook.act(run)
+
+
+def check_for_batches(hooks: Sequence[Hook]) -> None:
+    """Raises `NeedsGraph` if a hook of an evaluation or prediction asks for what these do not give."""
+    for hook in hooks:
+        wants = "tensors" if hook_wants_tensors(hook) else "summaries" if hook.wants_summary else None
+        if wants is not None:
+            raise NeedsGraph(f"the hook {type(hook).__name__} asks for {wants} of an evaluation or prediction")
+
+
+def hook_wants_tensors(hook: Hook) -> bool:
+    """Returns whether a hook asks for tensors of the step."""
+    return bool(hook.step_tensors) or bool(tuple(hook.step_names))
 
 
 def as_number(value: Any) -> Any:

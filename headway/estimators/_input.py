@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from headway import _tensorflow
 from headway._log import logger
-from headway.estimators import _checkpoints, _structure
+from headway.estimators import _checkpoints, _structure, _v1_iterators
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._model import argument_names, required_names
 from headway.estimators._run_config import RunConfig
@@ -42,7 +42,7 @@ def call_input_fn(
     input_fn: Callable[..., Any], mode: str, params: Any, config: RunConfig, strategy: tf.distribute.Strategy
 ) -> Pipeline:
     """Calls `input_fn` with the arguments that it takes by name, and returns its rows as a pipeline."""
-    source = result_of(input_fn, mode, params, config, strategy)
+    source = _v1_iterators.called(lambda: result_of(input_fn, mode, params, config, strategy))
     if isinstance(source, Pipeline):
         return source
     if isinstance(source, tf.data.Dataset):

@@ -17,6 +17,8 @@ import tensorflow as tf
 from headway import _context, _summary, _tensorflow
 from headway._context import StepContext
 from headway._spec import EstimatorSpec, ModeKeys
+from headway.estimators import _unfetched, _v1_calls
+from headway.estimators._captured_tables import OwnTables
 from headway.estimators._run_config import RunConfig
 from headway.estimators._variables import Call, VariableStore
 
@@ -37,12 +39,14 @@ class ModelCall:
       call: the variables that it asked for.
       context: its surroundings, with what heads and summaries left there.
       summary: serialised `Summary` of the step, a string scalar.
+      unfetched: updates that were traced and must not run: see `_unfetched`.
     """
 
     spec: EstimatorSpec
     call: Call
     context: StepContext
     summary: tf.Tensor
+    unfetched: list[Any] = dataclasses.field(default_factory=list)
 
 
 def argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -130,6 +134,7 @@ class Model:
         self.config = config
         self.strategy = strategy
         self.store = VariableStore(strategy)
+        self.tables = OwnTables()
         self.traces: collections.Counter[str] = collections.Counter()
         self._complete = False
 
@@ -174,18 +179,23 @@ class Model:
             warnings.filterwarnings("ignore", "Cannot activate TF2 compatibility support for TF1 summary ops")
             if not tf.executing_eagerly():
                 scopes.enter_context(_tensorflow.fresh_collections(graph))
-                graph.add_to_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP, self.store.global_step)
+                for key in (tf.compat.v1.GraphKeys.GLOBAL_STEP, tf.compat.v1.GraphKeys.GLOBAL_VARIABLES):
+                    graph.add_to_collection(key, self.store.global_step)
             call = scopes.enter_context(self.store.call(mode, may_create=may_create))
             context = scopes.enter_context(_context.entered(self._context(mode, call, record, tape, variables_only)))
+            scopes.enter_context(_v1_calls.answered(self.store, self.tables))
             scopes.enter_context(dtype_policy(self.config.dtype_policy))
             if self.strategy.num_replicas_in_sync > 1:
                 _tensorflow.scale_v1_losses(self.strategy, True)
             before = self.store.global_step.read_value() if mode == ModeKeys.TRAIN else None
             spec = invoke(self.model_fn, self.params, self.config, features, labels, mode)
+            unfetched = []
+            if not tf.executing_eagerly() and not variables_only:
+                unfetched = _unfetched.updates(graph, spec, context, self.store.entries, self.strategy)
             if mode == ModeKeys.TRAIN:
                 self._check_settings_used(context)
-                self._count_step(context, before)
-            return ModelCall(spec, call, context, self._summary(graph, context))
+                self._count_step(context, before, spec.train_op)
+            return ModelCall(spec, call, context, self._summary(graph, context), unfetched)
 
     def _context(
         self, mode: str, call: Call, record: tf.Tensor | None, tape: tf.GradientTape | None, variables_only: bool
@@ -212,11 +222,25 @@ class Model:
             renamed=self.store.renamed,
         )
 
-    def _count_step(self, context: StepContext, before: tf.Tensor | None) -> None:
+    def _count_step(self, context: StepContext, before: tf.Tensor | None, train_op: Any) -> None:
         """Counts the global step where the train_op has not, as with a Keras optimizer applied by hand."""
-        if "global_step" not in context.uses and before is not None:
-            step = self.store.global_step
+        if "global_step" in context.uses or before is None or self._counts(train_op):
+            return
+        step = self.store.global_step
+        after = [train_op] if tf.is_symbolic_tensor(train_op) or isinstance(train_op, tf.Operation) else []
+        with tf.control_dependencies(after):
             step.assign_add(tf.cast(tf.equal(step.read_value(), before), tf.int64))
+
+    def _counts(self, train_op: Any) -> bool:
+        """Returns whether it is certain that a train_op counts the global step."""
+        handles = {id(part.handle) for part in self.strategy.experimental_local_results(self.store.global_step)}
+        graph = tf.compat.v1.get_default_graph()
+        if tf.executing_eagerly():
+            return False
+        inner = {id(inside) for outside, inside in graph.captures if id(outside) in handles}
+        return any(
+            op.type.startswith("Assign") and id(op.inputs[0]) in inner for op in _unfetched.ancestors([train_op])
+        )
 
     def _check_settings_used(self, context: StepContext) -> None:
         for name, default in (("gradient_clipping", None), ("gradient_accumulation", 1)):

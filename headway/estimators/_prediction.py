@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from headway.estimators._batch_run import BatchRun
-from headway.estimators._hooks import Hook, act_on, due_steps
+from headway.estimators._hooks import Hook, act_on, check_for_batches, due_steps
 from headway.estimators._programs import PredictProgram
 from headway.estimators._readable import readable_errors
 
@@ -30,6 +30,7 @@ def batches(
         with readable_errors():
             yield from many.batches(iterator, tables, lambda predictions: selected(predictions, keys))
         return
+    check_for_batches(hooks)
     for hook in hooks:
         hook.begin(run)
     stream = program.run(iterator, tables)

@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway._spec import EstimatorSpec, ModeKeys
-from headway.estimators import _structure, _threads
+from headway.estimators import _hooks, _metric_values, _structure, _threads
 from headway.estimators._model import Model, ModelCall
 from headway.estimators._prediction_ahead import ManyBatches, many_batches
 from headway.estimators._pruning import WithoutTraining
@@ -72,6 +72,7 @@ class Program(abc.ABC):
     Attributes:
       spec: the `EstimatorSpec` of the first replica in the last call of the model_fn.
       graph: the graph of one step; None before `prepare`, and when steps run eagerly.
+      watched: names of tensors of the model_fn whose values in the last step of training are wanted among "values".
     """
 
     mode: str
@@ -84,8 +85,9 @@ class Program(abc.ABC):
         self.eager = model.config.run_eagerly
         self._fetch = fetch
         self.graph: Any = None
+        self.watched: tuple[str, ...] = ()
         self._traced: dict[str, Callable[..., Any]] = {}
-        self._has_train_op = False
+        self._unfetched: list[tf.Operation] = []
         self._run: Callable[..., Any] = self._not_prepared
 
     def prepare(self, iterator: Any, tables: Any) -> None:
@@ -95,7 +97,7 @@ class Program(abc.ABC):
             self._make_variables(element_spec, tables_spec)
         if self.eager:
             return
-        key = repr((element_spec, tables_spec))
+        key = repr((element_spec, tables_spec, self.watched))
         if key not in self._traced:
             self._traced[key] = self._trace(element_spec, tables_spec)
             if self.model.store.unset:
@@ -124,23 +126,31 @@ class Program(abc.ABC):
             dict(features) if isinstance(features, dict) else features, labels, self.mode, **kwargs
         )
         self.spec = outcome.spec
-        if self.mode != ModeKeys.TRAIN and outcome.spec.train_op is not None and not outcome.context.train_op_is_idle:
-            self._note_train_op()
+        makes_train_op = outcome.spec.train_op is not None and not outcome.context.train_op_is_idle
+        if outcome.unfetched or (self.mode != ModeKeys.TRAIN and makes_train_op):
+            self._check_can_leave_out()
+        self._unfetched += outcome.unfetched
         return outcome
 
-    def _note_train_op(self) -> None:
+    def _check_can_leave_out(self) -> None:
+        """Raises an error where updates cannot be left out that a session would not have run."""
         replicas = self.model.strategy.num_replicas_in_sync
-        if self.eager or replicas > 1:
-            how = "run_eagerly=True" if self.eager else f"{replicas} replicas"
+        compiled = self.model.config.jit_compile and self.mode == ModeKeys.TRAIN
+        if not (self.eager or replicas > 1 or compiled):
+            return
+        how = "run_eagerly=True" if self.eager else f"{replicas} replicas" if replicas > 1 else "jit_compile=True"
+        if self.mode == ModeKeys.TRAIN:
             raise ValueError(
-                f"model_fn made a train_op in mode {self.mode!r}. With {how} it would train there. Make the "
-                "optimizer's step in mode TRAIN only: `if mode == ModeKeys.TRAIN: ...`."
+                f"model_fn makes an optimizer's step that is no part of its train_op. With {how} it would run as well. "
+                "Make only the steps that the train_op has, or join them: `train_op=tf.group(one, other)`."
             )
-        self._has_train_op = True
+        raise ValueError(
+            f"model_fn made a train_op in mode {self.mode!r}. With {how} it would train there. Make the "
+            "optimizer's step in mode TRAIN only: `if mode == ModeKeys.TRAIN: ...`."
+        )
 
     def _without_training(self, step: Callable[..., Any], specs: tuple[Any, ...]) -> WithoutTraining:
-        metrics = self.model.store.metric_variables(self.mode).values()
-        return WithoutTraining(step, specs, [variable for variable, _ in metrics])
+        return WithoutTraining(step, specs, lambda: self._unfetched)
 
     def _on_replicas(self, step: Callable[..., Any], elements: tuple[Any, ...], *args: Any) -> list[Any]:
         """Runs `step(element, *args)` on each local replica with an element of its own; returns their results."""
@@ -191,8 +201,10 @@ class Program(abc.ABC):
         elements = tuple(element_spec for _ in range(self.local_replicas))
         self.graph = None
         concrete = tf.function(step, autograph=False).get_concrete_function(elements, tables_spec, *extra)
-        if self._has_train_op:
-            return self._without_training(step, (elements, tables_spec, *extra))
+        if self._unfetched:
+            reduced = self._without_training(step, (elements, tables_spec, *extra))
+            self.graph = reduced.graph
+            return reduced
         # Of a step that XLA compiles, the graph is the compiled part's.
         self.graph = self.graph or concrete.graph
         self._warn_of_foreign_variables(concrete)
@@ -285,11 +297,12 @@ class TrainProgram(Program):
         def outputs_of(outcome: ModelCall) -> dict[str, Any]:
             shares.append(outcome.context.loss_is_share)
             self.varying_rows |= outcome.context.varying_rows
-            logged = {str(i): tensors for i, tensors in enumerate(_structure.logged_tensors(outcome.spec))}
+            graph = tf.compat.v1.get_default_graph()
+            logged = {str(i): tensors for i, tensors in enumerate(_hooks.logged_tensors(outcome.spec, graph))}
             return {
                 "loss": tf.cast(outcome.spec.loss, tf.float32),
                 "logged": logged,
-                "values": outcome.context.values,
+                "values": {**outcome.context.values, **_hooks.named_tensors(self.watched, graph)},
                 "summary": outcome.summary,
             }
 
@@ -443,11 +456,7 @@ class EvaluateProgram(Program):
         def replica_step(element: Any, tables: Any) -> dict[str, Any]:
             outcome = self._call(tables, element)
             pairs = {name: op for name, op in (outcome.spec.eval_metric_ops or {}).items() if isinstance(op, tuple)}
-            # The update returns the metric's value after this batch; with several replicas only the value itself sees
-            # them all.
-            index = 1 if self.model.strategy.num_replicas_in_sync == 1 else 0
-            values = {name: pair[index] for name, pair in pairs.items()}
-            return {"loss": tf.cast(outcome.spec.loss, tf.float32), "pairs": values}
+            return {"loss": tf.cast(outcome.spec.loss, tf.float32), "pairs": self._values_of(pairs)}
 
         results = self._on_replicas(replica_step, elements, tables)
         losses = tf.stack([result["loss"] for result in results])
@@ -457,6 +466,13 @@ class EvaluateProgram(Program):
             "batches": tf.reduce_sum(tf.cast(present, tf.int64)),
             "pairs": results[0]["pairs"],
         }
+
+    def _values_of(self, pairs: dict[str, Any]) -> dict[str, tf.Tensor]:
+        if self.eager or self.model.strategy.num_replicas_in_sync > 1:
+            # Only a step after the last one sees the updates of all replicas.
+            return {name: tf.convert_to_tensor(value) for name, (value, _) in pairs.items()}
+        variables = self.model.store.local_variables(self.mode)
+        return _metric_values.after_updates(pairs, variables, tf.compat.v1.get_default_graph())
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
         batch_spec = element_spec if self.local_replicas == 1 else _structure.relaxed(element_spec)
@@ -514,7 +530,7 @@ class PredictProgram(Program):
 
     def many(self, iterator: Any, tables: Any) -> ManyBatches | None:
         """Returns the loop over several batches for this input; None where there is none."""
-        if self.eager or self._has_train_op:
+        if self.eager or self._unfetched:
             return None
         element_spec, tables_spec = iterator.element_spec, _structure.relaxed(_structure.spec_of(tables))
         key = repr((element_spec, tables_spec))
@@ -529,7 +545,7 @@ class PredictProgram(Program):
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
         specs = ((element_spec,), tables_spec)
         step = _compiled(self._step, specs)
-        return _compiled(self._without_training(self._step, specs), specs) if self._has_train_op else step
+        return _compiled(self._without_training(self._step, specs), specs) if self._unfetched else step
 
 
 def _compiled(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
-"""Steps of evaluation and prediction of a model_fn that makes its `train_op` in each mode.
+"""Steps without the updates that a session would not have run; see `_unfetched`.
 
-tf.estimator ran what a session was asked for, and nothing else; a tf.function runs every update that was traced. So
-such a step is traced without that, and reduced to its outputs and the updates of its metrics.
+Such a step is traced without the order that a tf.function gives to all effects, and reduced to its outputs and to those
+effects that are meant.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ from typing import Any
 
 import tensorflow as tf
 
-_UPDATES = ("Assign", "ResourceScatter")
+from headway.estimators import _unfetched
+
+_EFFECTS = ("Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply", "Print", "Assert")
+_CALLS = ("If", "While", "Case", "StatefulPartitionedCall", "PyFunc", "EagerPyFunc")
 
 
 class WithoutTraining:
-    """A step without the updates of its `train_op`.
+    """A step without updates that nobody asked for.
 
     Args:
       step: the step, a Python function.
       specs: the specs of its arguments.
-      kept: the variables whose updates belong to the step.
+      unwanted: returns the updates that do not belong to the step, of all graphs in which it was traced.
 
     Attributes:
       graph: the graph of the step.
       structured_outputs: what `step` returned when it was traced.
     """
 
-    def __init__(self, step: Callable[..., Any], specs: tuple[Any, ...], kept: Iterable[tf.Variable]) -> None:
+    def __init__(
+        self, step: Callable[..., Any], specs: tuple[Any, ...], unwanted: Callable[[], Iterable[tf.Operation]]
+    ) -> None:
         self.structured_outputs: Any = None
         flat_specs = tf.nest.flatten(specs, expand_composites=True)
 
@@ -39,16 +44,18 @@ class WithoutTraining:
         # Unlike tf.function, wrap_function notes no side effects.
         wrapped = tf.compat.v1.wrap_function(flat_step, flat_specs)
         self.graph = wrapped.graph
-        handles = {id(variable.handle) for variable in kept}
-        inner = {id(inside) for outside, inside in wrapped.graph.captures if id(outside) in handles}
-        updates = [
+        left_out = set(unwanted())
+        effects = [
             op
             for op in wrapped.graph.get_operations()
-            if op.type.startswith(_UPDATES) and any(id(tensor) in inner for tensor in op.inputs)
+            if op.type.startswith(_EFFECTS) or (op.type in _CALLS and op.op_def.is_stateful)
         ]
-        self._run = wrapped.prune(wrapped.inputs[: len(flat_specs)], [list(wrapped.outputs), updates])
+        meant = [op for op in effects if left_out.isdisjoint(_unfetched.ancestors([op]))]
+        self._shapes = [tensor.shape for tensor in wrapped.outputs]
+        self._run = wrapped.prune(wrapped.inputs[: len(flat_specs)], [list(wrapped.outputs), meant])
 
     def __call__(self, *args: Any) -> Any:
         """Runs the step."""
         outputs, _ = self._run(*tf.nest.flatten(args, expand_composites=True))
+        outputs = [tf.ensure_shape(output, shape) for output, shape in zip(outputs, self._shapes, strict=True)]
         return tf.nest.pack_sequence_as(self.structured_outputs, outputs, expand_composites=True)

@@ -113,10 +113,6 @@ EMPTY_INPUT = (
 )
 
 
-class NeedsGraph(Exception):
-    """The function runtime cannot run this program, and nothing was trained yet; the message says why."""
-
-
 class Runtime(abc.ABC):
     """Runs a model: trains, evaluates, predicts, exports. Arguments are those of `Estimator`, checked.
 

@@ -15,8 +15,9 @@ from headway.estimators import _choice
 from headway.estimators._checkpoint_tools import show_checkpoint
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._function_runtime import FunctionRuntime
+from headway.estimators._needs_graph import NeedsGraph
 from headway.estimators._run_config import function_only_setting
-from headway.estimators._runtime import ExportRequest, NeedsGraph, Runtime, Setup
+from headway.estimators._runtime import ExportRequest, Runtime, Setup
 from headway.estimators._variable_table import VariableTable
 from headway.estimators.graph import GraphRuntime
 
@@ -229,7 +230,13 @@ class Runtimes:
 
     def _within(self, runtime: Runtime, action: Callable[[], _T]) -> _T:
         """Returns `action()`, with eager execution for the function runtime."""
-        if runtime is self._graph or tf.executing_eagerly():
-            return action()
-        with _tensorflow.v2_behavior():
-            return action()
+        try:
+            if runtime is self._graph or tf.executing_eagerly():
+                return action()
+            with _tensorflow.v2_behavior():
+                return action()
+        except NeedsGraph as need:
+            raise ValueError(
+                f"{need}, which only a session can serve, and this model runs in compiled functions. A model_fn of "
+                "your own may run in a session: RunConfig(runtime='graph')."
+            ) from need

@@ -96,7 +96,8 @@ class Saver:
             source.save(path, step, status)
             tensors = _checkpoints.snapshot(self._store)
             logger.info("Saving a checkpoint for step %d to %s.", step, path)
-            self._writer.submit(lambda: self._directory.write(step, tensors))
+            slices = _checkpoints.slices_of(self._store)
+            self._writer.submit(lambda: self._directory.write(step, tensors, slices=slices))
         self.last = Checkpoint(path, step)
         if listeners:
             # A listener may read the checkpoint, for an evaluation say.

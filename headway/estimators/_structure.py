@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from headway._log import logger
-from headway._spec import EstimatorSpec
 
 
 def split_batch(batch: Any) -> tuple[Any, Any]:
@@ -146,9 +145,3 @@ def empty(spec: Any, rows: int = 0) -> Any:
 def zeros(spec: tf.TensorSpec) -> tf.Tensor:
     """Returns a tensor of `spec` with all open sizes zero; what a loop variable starts from."""
     return tf.zeros([size or 0 for size in spec.shape], spec.dtype)
-
-
-def logged_tensors(spec: EstimatorSpec) -> list[dict[str, tf.Tensor]]:
-    """Returns, for each training hook of `spec`, the tensors of the step that it wants to see."""
-    hooks = [*spec.training_hooks, *spec.training_chief_hooks]
-    return [{name: t for name, t in getattr(hook, "step_tensors", {}).items() if tf.is_tensor(t)} for hook in hooks]

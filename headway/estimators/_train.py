@@ -116,7 +116,7 @@ class TrainRun(Run):
     def take_metrics(self) -> Mapping[str, float]:
         with self._program.model.strategy.scope():
             results = {name: as_number(value) for name, value in self._program.metric_results().items()}
-        self._program.model.store.reset_metrics(self._program.mode)
+        self._program.model.store.reset_metrics(self._program.mode, only_keras=True)
         return {name: value for name, value in results.items() if isinstance(value, (int, float))}
 
     def logged(self, hook: Hook) -> Mapping[str, Any]:

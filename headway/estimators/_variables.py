@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from headway import _context, _keras_2, _tensorflow
-from headway.estimators import _optimizer_names
+from headway._log import logger
+from headway.estimators import _optimizer_names, _v1_variable
 
 GLOBAL_STEP = "global_step"
 
@@ -37,11 +38,22 @@ class Entry:
       name: full name, as in the checkpoint.
       variable: the variable; a distributed one under a strategy.
       role: "model", "optimizer" or "random" (the state of a random generator).
+      by_keras: whether a Keras object made it, which updates it without telling anybody.
     """
 
     name: str
     variable: tf.Variable
     role: str
+    by_keras: bool = False
+
+    @property
+    def slice(self) -> tuple[str, str]:
+        """The name of the tensor in a checkpoint that holds it, and which slice of it: "" for all.
+
+        Only parts of a partitioned variable (`get_variable` with a partitioner) are slices: of one tensor.
+        """
+        part = _tensorflow.slice_of(self.variable)
+        return (self.name, "") if part is None else part
 
 
 class Kept(abc.ABC):
@@ -90,6 +102,7 @@ class VariableStore:
       unset: names of variables that start from a tensor of the graph, and still hold zeros.
       renamed: see `StepContext`. It belongs to no single call: replicas make the slots of compat.v1 optimizers
         together.
+      initialized: names of variables that `init_from_checkpoint` has set -> where it took the value from.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
@@ -97,10 +110,12 @@ class VariableStore:
         self._entries: dict[str, Entry] = {}
         self._local: dict[tuple[str, str], tf.Variable] = {}
         self._local_start: dict[tuple[str, str], Any] = {}
+        self._local_by_keras: set[tuple[str, str]] = set()
         self.kept: dict[str, Kept] = {}
         self.constants: dict[str, float] = {}
         self.unset: set[str] = set()
         self.renamed: list[Callable[[str], str]] = []
+        self.initialized: dict[str, str] = {}
         with strategy.scope():
             step = tf.Variable(
                 tf.zeros([], tf.int64),
@@ -109,6 +124,7 @@ class VariableStore:
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
         self._entries[GLOBAL_STEP] = Entry(GLOBAL_STEP, step, "model")
+        self._as_in_graph(step)
 
     @property
     def global_step(self) -> tf.Variable:
@@ -130,13 +146,49 @@ class VariableStore:
             self.kept[name] = _tensorflow.outside_graphs(make)
         return self.kept[name]
 
-    def reset_metrics(self, mode: str) -> None:
-        """Sets the variables of the metrics of a mode back to where they began."""
+    def initialize(self, variable: Any, path: str, tensor_name: str, slice_spec: str) -> bool:
+        """Gives a new variable its first value from a checkpoint, once; what the model_dir holds comes after that.
+
+        Args:
+          variable: the variable.
+          path: the checkpoint.
+          tensor_name: the tensor there.
+          slice_spec: which slice of it; "" for all.
+
+        Returns:
+          Whether the variable is one of this store.
+        """
+        name = next((name for name, entry in self._entries.items() if self._is(variable, entry.variable)), None)
+        if name is None or name in self.initialized:
+            return name is not None
+        self.initialized[name] = f"{path}:{tensor_name}"
+        own = self._entries[name].variable
+
+        def assign() -> None:
+            values = tf.raw_ops.RestoreV2(
+                prefix=path, tensor_names=[tensor_name], shape_and_slices=[slice_spec], dtypes=[own.dtype]
+            )
+            with self.strategy.scope():
+                own.assign(values[0])
+
+        _tensorflow.outside_graphs(assign)
+        self.unset.discard(name)
+        logger.info("The variable %s begins with %s of the checkpoint %s.", name, tensor_name, path)
+        return True
+
+    def _is(self, variable: Any, own: tf.Variable) -> bool:
+        return variable is own or any(variable is part for part in self.strategy.experimental_local_results(own))
+
+    def reset_metrics(self, mode: str, *, only_keras: bool = False) -> None:
+        """Sets the variables of the metrics of a mode back to where they began; of all, or of Keras's alone."""
         with self.strategy.scope():
             for key, variable in self._local.items():
-                if key[0] != mode:
-                    continue
-                variable.assign(self._start_of(key, variable))
+                if key[0] == mode and (key in self._local_by_keras or not only_keras):
+                    variable.assign(self._start_of(key, variable))
+
+    def local_variables(self, mode: str) -> list[tf.Variable]:
+        """Returns the variables of the metrics of a mode."""
+        return [variable for (owner, _), variable in self._local.items() if owner == mode]
 
     def metric_variables(self, mode: str) -> dict[str, tuple[tf.Variable, Any]]:
         """Returns the variables of the metrics of a mode by name, each with the value that it starts from."""
@@ -181,6 +233,8 @@ class VariableStore:
             variable = self._local.get((call.mode, name))
             if variable is None:
                 variable = self._local[call.mode, name] = self._create(call, f"{call.mode}_metrics/{name}", kwargs)
+                if _tensorflow.keras_scope() is not None:
+                    self._local_by_keras.add((call.mode, name))
         elif name in self._entries:
             variable = self._entries[name].variable
             _check_agrees(name, variable, kwargs, call.mode)
@@ -188,11 +242,14 @@ class VariableStore:
                 call.pending[name] = kwargs["initial_value"]
         elif call.may_create:
             variable = self._create(call, name, kwargs)
-            self._entries[name] = Entry(name, variable, role)
+            by_keras = _tensorflow.keras_scope() is not None
+            self._entries[name] = Entry(name, variable, role, by_keras)
         else:
             raise ModelFnVariablesError(self._unknown_message(name, call))
         call.variables[name] = variable
         if graph is not None:
+            if _tensorflow.keras_scope() is None:
+                _take_name(graph, call, name)
             _register(graph, variable, kwargs)
         return variable
 
@@ -219,7 +276,13 @@ class VariableStore:
                     **settings,
                 )
 
-        return _tensorflow.outside_graphs(make)
+        variable = _tensorflow.outside_graphs(make)
+        self._as_in_graph(variable)
+        return variable
+
+    def _as_in_graph(self, variable: tf.Variable) -> None:
+        for part in self.strategy.experimental_local_results(variable):
+            _v1_variable.as_in_graph(part)
 
     def _name_and_role(self, call: Call, kwargs: dict[str, Any]) -> tuple[str, str]:
         # compat.v1 slots come as "w/Adam/": a name scope to enter as it is, which names the variable without the slash.
@@ -302,6 +365,12 @@ def _zeros_like(name: str, initial: tf.Tensor) -> Any:
 def _aggregation(aggregation: Any) -> tf.VariableAggregation:
     # compat.v1 has an enumeration of its own; the values agree.
     return tf.VariableAggregation.NONE if aggregation is None else tf.VariableAggregation(aggregation.value)
+
+
+def _take_name(graph: Any, call: Call, name: str) -> None:
+    """Lets no operation of `graph` have the name of a variable, as if it were made there: others get a number."""
+    with tf.name_scope(f"{call.base_scope}/" if call.base_scope else ""):
+        graph.unique_name(name)
 
 
 def _register(graph: Any, variable: tf.Variable, kwargs: dict[str, Any]) -> None:

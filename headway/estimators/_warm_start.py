@@ -143,14 +143,16 @@ def warm_start_values(
     names = _chosen(entries, settings, complete=complete)
     report, values = _Report(), dict[str, Any]()
     renamed, vocabularies = settings.var_name_to_prev_var_name or {}, settings.var_name_to_vocab_info or {}
-    previous = {name: renamed.get(name, name) for name in names}
+    previous = {name: renamed.get(name, entries[name].slice[0]) for name in names}
     _check_present(previous, source)
     for name, old in previous.items():
-        wanted = tuple(entries[name].variable.shape)
+        part = entries[name].slice[1]
+        wanted = tuple(int(size) for size in part.split()[:-1]) or tuple(entries[name].variable.shape)
         report.used.add(old)
         label = name if old == name else f"{name} (there: {old})"
         if name in vocabularies:
-            values[name], kept = vocabularies[name].fitted(name, source.value(old), wanted)
+            fitted, kept = vocabularies[name].fitted(name, source.value(old), wanted)
+            values[name] = _part_of(fitted, part)
             report.fitted.append(f"{label}: {kept} of {wanted[vocabularies[name].axis]}")
         elif source.shape(old) != wanted:
             raise ValueError(
@@ -159,10 +161,18 @@ def warm_start_values(
                 "changed, describe the change in `var_name_to_vocab_info`."
             )
         else:
-            values[name] = source.value(old)
+            values[name] = _part_of(source.value(old), part)
             report.taken.append(label)
     _log(report, entries, source)
     return values
+
+
+def _part_of(value: Any, part: str) -> Any:
+    """Returns a slice of an array, written as "<shape> <start>,<length>:..."; all of it for ""."""
+    if not part:
+        return value
+    ranges = [tuple(map(int, axis.split(","))) for axis in part.split()[-1].split(":")]
+    return value[tuple(slice(start, start + length) for start, length in ranges)]
 
 
 def _chosen(entries: Mapping[str, Entry], settings: WarmStartSettings, *, complete: bool) -> list[str]:

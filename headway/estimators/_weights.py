@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import tensorflow as tf
+
 from headway._log import logger
-from headway.estimators import _checkpoints
+from headway._spec import EstimatorSpec
+from headway.estimators import _checkpoints, _scaffold
 from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
 from headway.estimators._model import Model
 from headway.estimators._warm_start import WarmStartSettings, warm_start_variables
@@ -61,17 +64,36 @@ class Weights:
         return checkpoint.stamp != self._seen
 
     @contextlib.contextmanager
-    def of(self, path: str | None, warm_start: WarmStartSettings | None, *, live: bool) -> Iterator[str | None]:
+    def of(
+        self,
+        path: str | None,
+        warm_start: WarmStartSettings | None,
+        *,
+        live: bool,
+        spec: EstimatorSpec | None = None,
+    ) -> Iterator[str | None]:
         """Lets the variables have the values of a checkpoint.
 
         Args:
           path: the checkpoint; None for the newest values.
           warm_start: used where there is no checkpoint at all.
           live: whether training is under way: its values are the newest, and come back at the end.
+          spec: the spec whose Scaffold may say that variables get their values by other names.
 
         Yields:
           The path of the checkpoint whose values they have, as far as it is known.
         """
+        restoring = _scaffold.restoring(spec)
+        with self._of(path, warm_start, live=live) as found:
+            if restoring is None or not restoring.renamed:
+                yield found
+                return
+            on_disk = found if found is not None and tf.io.gfile.exists(found + ".index") else None
+            with _checkpoints.renamed(self.model.store, restoring.renamed, on_disk):
+                yield found
+
+    @contextlib.contextmanager
+    def _of(self, path: str | None, warm_start: WarmStartSettings | None, *, live: bool) -> Iterator[str | None]:
         if path is None and live:
             yield self._directory.path(int(self.model.store.global_step.numpy()))
             return

@@ -195,7 +195,10 @@ class SessionHooks:
 
     def of(self, hooks: Sequence[Any]) -> list[Any]:
         """Returns the hooks in their order."""
-        unwrapped = [hook.hook if isinstance(hook, SessionHookAdapter) else hook for hook in hooks]
+        unwrapped = [
+            hook.hook if isinstance(hook, SessionHookAdapter) else getattr(hook, "original", None) or hook
+            for hook in hooks
+        ]
         return [self._in_session(hook) if isinstance(hook, Hook) or _acts(hook) else hook for hook in unwrapped]
 
     def _in_session(self, hook: Any) -> Any:

@@ -1,0 +1,66 @@
+"""Answers for code of TensorFlow 1 in a model_fn: what it asks means in a function what it meant in a graph."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from headway import _context, _summary, _tensorflow
+from headway.estimators._captured_tables import OwnTables
+from headway.estimators._variables import VariableStore
+
+
+@contextlib.contextmanager
+def answered(store: VariableStore, tables: OwnTables) -> Iterator[None]:
+    """Answers what a model_fn asks, on behalf of a model with these variables and tables."""
+
+    def initialize(original: Any, variable: Any, path: str, tensor_name: str, slice_spec: str, *rest: Any) -> None:
+        if not store.initialize(variable, path, tensor_name, slice_spec):
+            original(variable, path, tensor_name, slice_spec, *rest)
+
+    def build(original: Any, saver: Any, *args: Any, **kwargs: Any) -> None:
+        if _context.current() is None:
+            original(saver, *args, **kwargs)
+
+    def fill(original: Any, table: Any) -> Any:
+        ours = _context.current() is not None and not tf.executing_eagerly()
+        return tf.no_op() if ours and tables.fill(table) else original(table)
+
+    handlers: dict[str, Callable[..., Any]] = {
+        "table": fill,
+        "initializer": initialize,
+        "saver": build,
+        "summary": _write,
+        "compute_gradients": _compute_gradients,
+        "apply_gradients": _apply_gradients,
+    }
+    with contextlib.ExitStack() as scopes:
+        for key, handler in handlers.items():
+            scopes.enter_context(_tensorflow.answering(key, handler))
+        yield
+
+
+def _write(original: Any, tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: Any = None) -> Any:
+    """Collects what `tf.summary` writes for the event file of training, unless the model_fn has set a writer."""
+    context = _context.current()
+    if context is None or _tensorflow.has_summary_writer():
+        return original(tag, tensor, step=step, metadata=metadata, name=name)
+    if context.record is not None:
+        _summary.tensor(tag, tensor, metadata)
+    return tf.constant(context.record is not None)
+
+
+def _compute_gradients(
+    original: Any, optimizer: Any, loss: Any, var_list: Any = None, *args: Any, **kwargs: Any
+) -> Any:
+    if var_list is not None:
+        var_list = [_tensorflow.keras_variable_value(variable) for variable in tf.nest.flatten(var_list)]
+    return original(optimizer, loss, var_list, *args, **kwargs)
+
+
+def _apply_gradients(original: Any, optimizer: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
+    pairs = [(gradient, _tensorflow.keras_variable_value(variable)) for gradient, variable in grads_and_vars]
+    return original(optimizer, pairs, *args, **kwargs)
