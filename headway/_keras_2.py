@@ -15,30 +15,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow, _tensorflow_v1
 
 _KINDS = ("Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "Ftrl", "RMSprop", "SGD")
 # What Keras 2 has in the configuration of an optimizer and Keras 3 has not.
 _DROPPED = ("decay", "jit_compile", "is_legacy_optimizer", "exclude_from_weight_decay")
-
-
-class RMSprop(keras.optimizers.RMSprop):
-    """RMSprop as Keras 2 has it: epsilon is added to the root, not below it.
-
-    Source: Tieleman, Hinton 2012, Lecture 6.5 of Neural Networks for Machine Learning.
-    """
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Updates a variable: mean = rho * mean + (1 - rho) * g^2; variable -= rate * g / (sqrt(mean) + epsilon)."""
-        if self.momentum or self.centered:
-            # There Keras 2 does what Keras 3 does.
-            super().update_step(gradient, variable, learning_rate)
-            return
-        rate = keras.ops.cast(learning_rate, variable.dtype)
-        gradient = keras.ops.cast(gradient, variable.dtype)
-        mean = self._velocities[self._get_variable_index(variable)]
-        self.assign(mean, self.rho * mean + (1.0 - self.rho) * keras.ops.square(gradient))
-        self.assign_sub(variable, rate * gradient / (keras.ops.sqrt(mean) + self.epsilon))
 
 
 class _Rate(keras.optimizers.schedules.LearningRateSchedule):
@@ -84,7 +65,7 @@ def compile_again(model: Any, original: Any) -> None:
     """Compiles a model of Keras 2 with the loss and the metrics of another one; it is not to be trained by Keras."""
     # A legacy optimizer makes no variables until it is used.
     unused = sys.modules["tf_keras"].optimizers.legacy.SGD()
-    settings = _tensorflow.keras_2_compile_arguments(original)
+    settings = _tensorflow_v1.keras_2_compile_arguments(original)
 
     def creator(next_creator: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
         if is_metric_variable(arguments):
@@ -122,10 +103,10 @@ def modern(optimizer: Any) -> Any:
             f"{', '.join(_KINDS)}, or an optimizer of Keras 3. Received: {optimizer!r}."
         )
     with tf.init_scope():
-        config, rate = _tensorflow.keras_2_settings(optimizer)
+        config, rate = _tensorflow_v1.keras_2_settings(optimizer)
     settings = {key: value for key, value in config.items() if key not in _DROPPED}
     settings["learning_rate"] = _rate(rate, config.get("decay"))
-    return (RMSprop if name == "RMSprop" else getattr(keras.optimizers, name))(**settings)
+    return getattr(keras.optimizers, name)(**settings)
 
 
 def _rate(rate: Any, decay: float | None) -> Any:

@@ -27,7 +27,8 @@ _NO_ACCUMULATION = (
     "setting. Received: {optimizer!r}."
 )
 
-_Pairs = list[tuple[Any, list[tf.Variable]]]  # Keras optimizers, which are untyped, and V1Optimizers
+# Keras optimizers, which are untyped, and V1Optimizers; their variables; whose formulas they follow.
+_Pairs = list[tuple[Any, list[tf.Variable], str]]
 
 
 def minimize(
@@ -81,7 +82,7 @@ def minimize(
       >>> float(estimator.train(input_fn, steps=1).get_variable_value("weight"))  # 1 - 0.25 * (2 * 1)
       0.5
     """
-    pairs = _pairs(optimizer, variables)
+    pairs = _pairs(optimizer, variables, formulas)
     if formulas not in _updates.FORMULAS:
         raise ValueError(f"`formulas` must be one of {_updates.FORMULAS}. Received: {formulas!r}.")
     context = _context.current()
@@ -101,10 +102,10 @@ def minimize(
             "larger batches, or a strategy with one replica."
         )
     context.uses |= {"gradient_clipping", "gradient_accumulation", "global_step"}
-    pairs = [(_own(own, context), values) for own, values in pairs]
+    pairs = [(_own(own, context), values, rule) for own, values, rule in pairs]
     with tf.control_dependencies([op for op in update_ops or () if op is not None and not tf.executing_eagerly()]):
-        gradients = iter(_gradients.of_loss(loss, [value for _, values in pairs for value in values], context))
-        for own, values in pairs:
+        gradients = iter(_gradients.of_loss(loss, [value for _, values, _ in pairs for value in values], context))
+        for own, values, rule in pairs:
             mine = [next(gradients) for _ in values]
             if isinstance(own, V1Optimizer):
                 own.apply(_as_parts(mine), values)
@@ -115,15 +116,15 @@ def minimize(
                     own.build(values)
             # Keras updates the variables of a strategy only where its replicas run.
             if not context.variables_only:
-                _apply(own, mine, values, formulas)
-    for own, _ in pairs:
+                _apply(own, mine, values, rule)
+    for own, _, _ in pairs:
         if not isinstance(own, V1Optimizer):
             context.values[_unused(f"learning_rate/{own.name}", context)] = tf.cast(own.learning_rate, tf.float32)
     context.global_step.assign_add(1)
     return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
 
 
-def _pairs(optimizer: Any, variables: Sequence[Any]) -> _Pairs:
+def _pairs(optimizer: Any, variables: Sequence[Any], formulas: str) -> _Pairs:
     """Returns the checked optimizers with the `tf.Variable`s of each."""
     if isinstance(optimizer, (list, tuple)):
         if len(variables) > 0:
@@ -144,8 +145,8 @@ def _pairs(optimizer: Any, variables: Sequence[Any]) -> _Pairs:
         if twice:
             raise ValueError(f"Each variable must belong to one optimizer. Received in two pairs: {twice}.")
         seen |= {id(value) for value in values}
-        pairs.append((own, values))
-    if not seen or not all(values for _, values in pairs):
+        pairs.append((own, values, "keras_2" if _keras_2.is_optimizer(received) else formulas))
+    if not seen or not all(values for _, values, _ in pairs):
         raise ValueError(
             "`variables` must hold at least one trainable variable. Received: none. Pass those that your layers made."
         )

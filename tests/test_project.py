@@ -24,8 +24,9 @@ FLOORS = {
     "heads": 2,
     "estimators": 3,
     "tf_estimator": 4,
-    "cli": 5,
-    "__main__": 6,
+    "legacy": 5,
+    "cli": 6,
+    "__main__": 7,
 }
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60
@@ -193,12 +194,14 @@ def _undocumented(tree: ast.Module, inherited: set[str]) -> Iterator[tuple[int, 
 
 @pytest.mark.parametrize("name", INNER)
 def test_only_one_file_names_what_is_not_documented(name: str) -> None:
-    if name == "headway._tensorflow":
+    if name in ("headway._tensorflow", "headway._tensorflow_v1"):
         return
     module = INNER[name]
     # A private name of another module of headway counts as well: only its own file may use it.
     found = [f"{module.path.relative_to(ROOT)}:{line}: {text}" for line, text in _undocumented(module.tree, OF_HEADWAY)]
-    assert not found, "Only headway/_tensorflow.py may use these; add a function there:\n" + "\n".join(found)
+    assert not found, (
+        "Only headway/_tensorflow.py and _tensorflow_v1.py may use these; add a function there:\n" + "\n".join(found)
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow, _tensorflow_v1
 from headway.estimators import _unfetched
 
 _LOOKUP = "LookupTableFindV2"
@@ -78,7 +78,7 @@ class OwnTables:
 
         It cannot where the content is computed from the batch.
         """
-        source = _tensorflow.table_source(table)
+        source = _tensorflow_v1.table_source(table)
         if source is None:
             return False
         values = {name: _value(part) if tf.is_tensor(part) else part for name, part in source.items()}

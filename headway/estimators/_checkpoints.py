@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway._log import logger
 from headway.estimators._variables import VariableStore
 
@@ -241,7 +241,7 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
     shapes = reader.get_variable_to_shape_map()
     values: dict[str, Any] = {}
     for name, variable in variables.items():
-        whole, part = _tensorflow.slice_of(variable) or (name, "")
+        whole, part = _tensorflow_v1.slice_of(variable) or (name, "")
         if part and whole in shapes:
             _check_whole(name, whole, part, tuple(shapes[whole]), checkpoint)
             values[name] = _read_slice(checkpoint, whole, part, variable.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway.estimators import _classic_hooks as classic
 from headway.estimators._hooks import TWINS, Hook, Run
 from headway.estimators._needs_graph import NeedsGraph
@@ -31,7 +31,7 @@ class _SummarySaver(classic.SummarySaverHook):
 
 
 def _settings(hook: Any, names: Iterable[str] = ()) -> dict[str, Any]:
-    return _tensorflow.hook_settings(hook, names)
+    return _tensorflow_v1.hook_settings(hook, names)
 
 
 def _cadence(hook: Any, prefix: str) -> dict[str, Any]:

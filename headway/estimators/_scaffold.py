@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators._needs_graph import NeedsGraph
@@ -35,13 +35,13 @@ def restoring(spec: EstimatorSpec | None) -> Restoring | None:
     """
     if spec is None or spec.scaffold is None:
         return None
-    given = _tensorflow.scaffold_settings(spec.scaffold)
+    given = _tensorflow_v1.scaffold_settings(spec.scaffold)
     others = sorted(set(given) - {"saver"})
     if others:
         raise NeedsGraph(f"model_fn returned a Scaffold with {', '.join(others)}")
     if "saver" not in given:
         return None
-    saver = _tensorflow.saver_settings(given["saver"])
+    saver = _tensorflow_v1.saver_settings(given["saver"])
     own = {} if saver.names is None else {_name(variable): name for name, variable in saver.names.items()}
     renamed = {variable: name for variable, name in own.items() if variable != name}
     if renamed and spec.mode == ModeKeys.TRAIN:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway import _context, _summary, _tensorflow
+from headway import _context, _summary, _tensorflow, _tensorflow_v1
 from headway.estimators._captured_tables import OwnTables
 from headway.estimators._variables import VariableStore
 
@@ -39,14 +39,14 @@ def answered(store: VariableStore, tables: OwnTables) -> Iterator[None]:
     }
     with contextlib.ExitStack() as scopes:
         for key, handler in handlers.items():
-            scopes.enter_context(_tensorflow.answering(key, handler))
+            scopes.enter_context(_tensorflow_v1.answering(key, handler))
         yield
 
 
 def _write(original: Any, tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: Any = None) -> Any:
     """Collects what `tf.summary` writes for the event file of training, unless the model_fn has set a writer."""
     context = _context.current()
-    if context is None or _tensorflow.has_summary_writer():
+    if context is None or _tensorflow_v1.has_summary_writer():
         return original(tag, tensor, step=step, metadata=metadata, name=name)
     if context.record is not None:
         _summary.tensor(tag, tensor, metadata)

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway.estimators import _structure
 from headway.estimators._captured_tables import OwnTables
 from headway.estimators._needs_graph import NeedsGraph
@@ -125,7 +125,7 @@ def _iterators(make: Callable[[Any], Any]) -> Iterator[None]:
 
     with contextlib.ExitStack() as scopes:
         for key in _KEYS:
-            scopes.enter_context(_tensorflow.answering(key, answer))
+            scopes.enter_context(_tensorflow_v1.answering(key, answer))
         yield
 
 
@@ -133,7 +133,7 @@ def _filled(tables: OwnTables) -> contextlib.AbstractContextManager[None]:
     def fill(original: Any, table: Any) -> Any:
         return tf.no_op() if tables.fill(table) else original(table)
 
-    return _tensorflow.answering("table", fill)
+    return _tensorflow_v1.answering("table", fill)
 
 
 def _as_tensor(value: Any) -> Any:

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from headway import _context, _keras_2, _tensorflow
+from headway import _context, _keras_2, _tensorflow, _tensorflow_v1
 from headway._log import logger
 from headway.estimators import _optimizer_names, _v1_variable
 
@@ -52,7 +52,7 @@ class Entry:
 
         Only parts of a partitioned variable (`get_variable` with a partitioner) are slices: of one tensor.
         """
-        part = _tensorflow.slice_of(self.variable)
+        part = _tensorflow_v1.slice_of(self.variable)
         return (self.name, "") if part is None else part
 
 

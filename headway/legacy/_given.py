@@ -86,9 +86,9 @@ def load(target: str, name: str) -> Any:
     if needs_keras_2(module):
         require_keras_2(name)
     if module.startswith(_V1_OF_KERAS_2):
-        from headway import _tensorflow
+        from headway import _tensorflow_v1  # TensorFlow is loaded where a program needs it
 
-        return _tensorflow.keras_2_of_v1(module.removeprefix(_V1_OF_KERAS_2))
+        return _tensorflow_v1.keras_2_of_v1(module.removeprefix(_V1_OF_KERAS_2))
     found: Any = importlib.import_module(module)
     return getattr(found, attribute) if attribute else found
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tf_keras
 
-from headway import _keras_2, _tensorflow
+from headway import _keras_2, _tensorflow, _tensorflow_v1
 
 _legacy = tf_keras.optimizers.legacy
 
@@ -77,6 +77,6 @@ Nadam = _of_both(_legacy.Nadam)
 RMSprop = _of_both(_legacy.RMSprop)
 SGD = _of_both(_legacy.SGD)
 
-_tensorflow.let_keras_take(_keras_2.modern)
+_tensorflow_v1.let_keras_take(_keras_2.modern)
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "Nadam", "Optimizer", "RMSprop"]

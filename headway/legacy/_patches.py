@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway import _backend as _backend
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway.legacy import _given, _private
 from headway.legacy._modules import BorrowedModule, Importer
 from headway.legacy._private import borrowed
@@ -18,20 +18,20 @@ from headway.legacy._private import borrowed
 
 def apply(importer: Importer, *, keras_3: bool) -> None:
     """Puts old names into TensorFlow, and into Keras 3 where that is what `tf.keras` is."""
-    for module in _private.modules(_tensorflow.OLD_ESTIMATOR):
+    for module in _private.modules(_tensorflow_v1.OLD_ESTIMATOR):
         importer.add(module)
     for version, path in (("v2", "tf.estimator"), ("v1", "tf.compat.v1.estimator")):
         face = _faces(importer, f"tensorflow.compat.{version}.estimator", path)
-        for root in _tensorflow.compat_modules(version):
+        for root in _tensorflow_v1.compat_modules(version):
             root.estimator = face
     tf.estimator = _faces(importer, "tensorflow.estimator", "tf.estimator")
     for name, target in _given.V1_MODULES.items():
         module = _whole(f"tensorflow.compat.v1.{name}", target)
         importer.add(module)
-        for root in _tensorflow.compat_modules("v1"):
+        for root in _tensorflow_v1.compat_modules("v1"):
             _set(root, name, module)
     if keras_3:
-        for keras_root in _tensorflow.KERAS_3_ROOTS:
+        for keras_root in _tensorflow_v1.KERAS_3_ROOTS:
             _into_keras(importer, keras_root)
 
 
@@ -56,7 +56,7 @@ def _add_missing(new: Any, old: Any) -> None:
             pair = getattr(new, name), getattr(old, name)
             if all(isinstance(value, types.ModuleType) for value in pair) and pair[0] is not pair[1]:
                 _add_missing(*pair)
-    _tensorflow.add_names(module, loaders)
+    _tensorflow_v1.add_names(module, loaders)
 
 
 def _faces(importer: Importer, name: str, path: str) -> BorrowedModule:
@@ -95,7 +95,7 @@ def _extend(module: types.ModuleType, names: dict[str, Any]) -> None:
             setattr(module, name, value)
         elif not hasattr(module, name):
             loaders[name] = value
-    _tensorflow.add_names(module, loaders)
+    _tensorflow_v1.add_names(module, loaders)
 
 
 def _whole(name: str, source: str | dict[str, str]) -> BorrowedModule:

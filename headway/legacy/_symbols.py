@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway import _backend as _backend
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway.legacy import _contrib, _given, _private
 from headway.legacy._report import EDIT, NOTHING, RUN, RUN_AS_TF1, RUN_WITH_KERAS_2
 
@@ -148,7 +148,7 @@ def _by_keras_2(symbol: str, inner: str) -> Verdict:
         text = f"Keras 3 has dropped it; Keras 2 may have it: pip install '{_given.EXTRA}', and check again"
         return Verdict(symbol, NOTHING, text)
     version = "v1" if symbol.startswith(_V1) else "v2"
-    if _walk(_tensorflow.keras_2(version), inner) is not None:
+    if _walk(_tensorflow_v1.keras_2(version), inner) is not None:
         return Verdict(symbol, RUN_WITH_KERAS_2, f"works under `{RUN_WITH_KERAS_2}`: Keras 3 has dropped it")
     return _nothing(symbol)
 

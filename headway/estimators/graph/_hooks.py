@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
 from headway.estimators._classic_hooks import CheckpointSaverHook, LoggingTensorHook, SummarySaverHook
 from headway.estimators._events import EventWriter
@@ -101,7 +101,7 @@ class SessionRun(Run):
         path = self._directory.path(self.step)
         if self.saver_hook is None:
             return None
-        if not tf.io.gfile.exists(path + ".index") and _tensorflow.save_by_hook(
+        if not tf.io.gfile.exists(path + ".index") and _tensorflow_v1.save_by_hook(
             self.saver_hook, self.session, self.step
         ):
             self.request_stop("a CheckpointSaverListener asked for it")

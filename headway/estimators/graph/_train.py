@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow_v1
 from headway._log import logger
 from headway._spec import EstimatorSpec
 from headway.estimators._checkpoints import Checkpoint
@@ -149,7 +149,7 @@ def _saver_hooks(setup: Setup, scaffold: Any, hooks: Sequence[Any], listeners: S
     config = setup.config
     savers = [hook for hook in hooks if isinstance(hook, SAVER)]
     if savers:
-        _tensorflow.add_listeners(savers[0], listeners)
+        _tensorflow_v1.add_listeners(savers[0], listeners)
         return []
     if config.save_checkpoints_secs or config.save_checkpoints_steps:
         return [

@@ -1,0 +1,284 @@
+"""What TensorFlow and Keras do not document, of sessions, `tf.compat.v1` and Keras 2; all of it can go with these."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+from keras.src import optimizers as keras_optimizers
+from tensorflow.python.ops import lookup_ops, summary_ops_v2
+from tensorflow.python.training import checkpoint_utils
+
+
+def save_by_hook(hook: Any, session: Any, step: int) -> bool:
+    """Lets a `tf.compat.v1.train.CheckpointSaverHook` save now; returns whether a listener wants training to end.
+
+    The hook decides itself when it saves. Can go with it.
+    """
+    return bool(hook._save(session, step))
+
+
+def add_listeners(hook: Any, listeners: Sequence[Any]) -> None:
+    """Adds listeners to a `tf.compat.v1.train.CheckpointSaverHook` that a user has made.
+
+    It takes them when it is made only. Can go with it.
+    """
+    hook._listeners.extend(listener for listener in listeners if listener not in hook._listeners)
+
+
+OLD_ESTIMATOR = "tensorflow.python.estimator"
+"""The package inside TensorFlow by which old libraries import the modules of tensorflow_estimator."""
+
+KERAS_3_ROOTS = ("keras._tf_keras.keras", "tensorflow.keras", "keras")
+"""The names of the modules that `tf.keras` (before and after `import tensorflow.keras`) and `keras` are."""
+
+
+def compat_modules(version: str) -> list[Any]:
+    """Returns the module objects that go by `tf.compat.v1` or `tf.compat.v2`; there are several of each.
+
+    `tf.compat.v1`, `import tensorflow.compat.v1`, and what each of them has as `compat.v1` are made by executing the
+    same files under other names. Can go when they are one.
+    """
+    importlib.import_module(f"tensorflow.compat.{version}")
+    ends = f".compat.{version}"
+    return [sys.modules[name] for name in sorted(sys.modules) if name.startswith("tensorflow.") and name.endswith(ends)]
+
+
+def keras_2_of_v1(name: str) -> Any:
+    """Returns the module of Keras 2 that `tf.compat.v1.layers` ("layers") and `nn.rnn_cell` ("rnn_cell") were.
+
+    Can go with compat.v1.
+    """
+    return importlib.import_module(f"tf_keras.api._v1.keras.__internal__.legacy.{name}")
+
+
+def keras_2(version: str) -> Any:
+    """Returns what `tf.keras` ("v2") or `tf.compat.v1.keras` ("v1") is with Keras 2. Can go with tf_keras."""
+    return importlib.import_module(f"tf_keras.api._{version}.keras")
+
+
+def keras_2_settings(optimizer: Any) -> tuple[dict[str, Any], Any]:
+    """Returns the configuration of an optimizer of Keras 2, and its learning rate as it was given.
+
+    That may be a number, a schedule, a function, or a tensor of the graph, which a configuration cannot hold. Can go
+    with tf_keras.
+    """
+    hyperparameters = getattr(optimizer, "_hyper", None)
+    if hyperparameters is None:
+        return optimizer.get_config(), optimizer._learning_rate
+    rate, hyperparameters["learning_rate"] = hyperparameters["learning_rate"], 0.0
+    try:
+        return optimizer.get_config(), rate
+    finally:
+        hyperparameters["learning_rate"] = rate
+
+
+def keras_2_compile_arguments(model: Any) -> dict[str, Any]:
+    """Returns loss and metrics of `compile` as the user gave them to a model of Keras 2, metrics without their state.
+
+    Can go with tf_keras.
+    """
+
+    def fresh(metric: Any) -> Any:
+        return type(metric).from_config(metric.get_config()) if hasattr(metric, "update_state") else metric
+
+    losses, metrics = model.compiled_loss, model.compiled_metrics
+    given = {"metrics": metrics._user_metrics, "weighted_metrics": metrics._user_weighted_metrics}
+    return {
+        "loss": losses._user_losses,
+        "loss_weights": losses._user_loss_weights,
+        **{name: tf.nest.map_structure(fresh, value) for name, value in given.items()},
+    }
+
+
+def let_keras_take(convert: Callable[[Any], Any]) -> None:
+    """Lets `compile` of Keras 3 take what `convert` makes an optimizer of, and leaves as it is otherwise.
+
+    Keras has no way to register optimizers of another kind. Can go with tf_keras.
+    """
+    get = keras_optimizers.get
+    if not hasattr(get, "of_keras"):
+
+        def get_converted(identifier: Any) -> Any:
+            return get(convert(identifier))
+
+        get_converted.of_keras = get  # type: ignore[attr-defined]
+        keras_optimizers.get = get_converted
+
+
+def add_names(module: types.ModuleType, loaders: Mapping[str, Callable[[], Any]]) -> None:
+    """Gives a module further names, each loaded when it is first used; the names that it has stay.
+
+    A module of TensorFlow may be a wrapper around another, which it asks for what it does not have.
+    """
+    plain: Any = getattr(module, "_tfmw_wrapped_module", module)
+    before = plain.__dict__.get("__getattr__")
+
+    def get(name: str) -> Any:
+        if name in loaders:
+            value = loaders[name]()
+            setattr(plain, name, value)
+            return value
+        if before is not None:
+            return before(name)
+        raise AttributeError(f"module {plain.__name__!r} has no attribute {name!r}")
+
+    plain.__getattr__ = get
+
+
+def slice_of(variable: Any) -> tuple[str, str] | None:
+    """Returns, for a part of a partitioned variable, the name of the whole in checkpoints and which slice it is.
+
+    Can go with compat.v1's partitioners.
+    """
+    info = getattr(variable, "_save_slice_info", None)
+    return None if info is None else (info.full_name, info.spec)
+
+
+@dataclasses.dataclass(frozen=True)
+class SaverSettings:
+    """What a `tf.compat.v1.train.Saver` was made with.
+
+    Attributes:
+      names: name in the checkpoint -> variable; None for all variables under their own names.
+      max_to_keep: number of newest checkpoints to keep; 0 or None for all.
+      keep_every_n_hours: of the others, one in so many hours is kept.
+    """
+
+    names: dict[str, Any] | None
+    max_to_keep: int | None
+    keep_every_n_hours: float
+
+
+def saver_settings(saver: Any) -> SaverSettings:
+    """Returns the settings of a Saver, which has no properties for them. Can go with compat.v1."""
+    variables = saver._var_list
+    if variables is not None and not isinstance(variables, dict):
+        parts = [part for value in variables for part in (value if isinstance(value, (list, tuple)) else [value])]
+        variables = {part.name.partition(":")[0]: part for part in parts}
+    return SaverSettings(variables, saver._max_to_keep, saver._keep_checkpoint_every_n_hours)
+
+
+def scaffold_settings(scaffold: Any) -> dict[str, Any]:
+    """Returns the arguments that a `tf.compat.v1.train.Scaffold` was given, without those that it was not.
+
+    Can go with compat.v1.
+    """
+    names = {
+        "init_op": scaffold._init_op,
+        "init_feed_dict": scaffold._init_feed_dict,
+        "init_fn": scaffold._user_init_fn,
+        "ready_op": scaffold._ready_op,
+        "ready_for_local_init_op": scaffold._ready_for_local_init_op,
+        "local_init_op": scaffold._local_init_op,
+        "local_init_feed_dict": scaffold._local_init_feed_dict,
+        "summary_op": scaffold._summary_op,
+        "saver": scaffold._saver,
+    }
+    return {name: value for name, value in names.items() if value is not None}
+
+
+def hook_settings(hook: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Returns the arguments by which one of TensorFlow's own session hooks was made: argument -> value.
+
+    Args:
+      hook: the hook.
+      names: names of its fields, without the underscore by which they begin. "timer" stands for `every_steps` and
+        `every_secs`.
+    """
+    found: dict[str, Any] = {}
+    for name in names:
+        value = getattr(hook, f"_{name}", None)
+        if name == "timer":
+            found |= {key: getattr(value, f"_{key}", None) for key in ("every_steps", "every_secs")}
+        else:
+            found[name] = value
+    return found
+
+
+def table_source(table: Any) -> dict[str, Any] | None:
+    """Returns what a static lookup table is filled with, as arguments of the raw operation that does; None if unknown.
+
+    That is `InitializeTableFromTextFileV2` where there is a "filename", else `LookupTableImportV2`. Can go when
+    initializers tell.
+    """
+    source = getattr(table, "_initializer", None)
+    if isinstance(source, tf.lookup.KeyValueTensorInitializer):
+        return {"keys": source._keys, "values": source._values}
+    if isinstance(source, tf.lookup.TextFileInitializer):
+        names = ("key_index", "value_index", "delimiter", "offset")
+        size = -1 if source._vocab_size is None else source._vocab_size
+        path = getattr(source._filename, "asset_path", source._filename)
+        return {"filename": path, "vocab_size": size, **{n: getattr(source, f"_{n}") for n in names}}
+    return None
+
+
+Handler = Callable[..., Any]
+_handlers: dict[str, list[Handler]] = {}
+
+
+def _places(key: str) -> list[tuple[Any, str]]:
+    dataset = tf.compat.v1.data.Dataset
+    optimizer = tf.compat.v1.train.Optimizer
+    return {
+        # (variable, path, tensor name, slice): `init_from_checkpoint` has found where a variable begins. In a function
+        # TensorFlow would restore it in every step.
+        "initializer": [(checkpoint_utils, "_set_checkpoint_initializer")],
+        # (saver, ...): makes the operations of a Saver. In a function they would save and restore in every step.
+        "saver": [(tf.compat.v1.train.Saver, "_build")],
+        # (dataset, ...): makes an iterator.
+        "one_shot_iterator": [(dataset, "_make_one_shot_iterator")],
+        "initializable_iterator": [(dataset, "_make_initializable_iterator")],
+        # (tag, tensor, step, metadata, name): what all of tf.summary writes with.
+        "summary": [(summary_ops_v2, "write"), (tf.summary, "write")],
+        # (table): fills a table. In a function TensorFlow would fill it in every step.
+        "table": [(lookup_ops.InitializableLookupTableBase, "_initialize")],
+        # (optimizer, loss, var_list, ...) and (optimizer, pairs, ...)
+        "compute_gradients": [(optimizer, "compute_gradients")],
+        "apply_gradients": [(optimizer, "apply_gradients")],
+    }[key]
+
+
+@contextlib.contextmanager
+def answering(key: str, handler: Handler) -> Iterator[None]:
+    """Lets `handler(original, *args, **kwargs)` answer calls of a function of TensorFlow; see `_places` for the keys.
+
+    The handler is asked in all threads: a strategy runs parts of a model_fn in others. It calls `original` for what is
+    not its own. Can go with compat.v1, and when a writer for tf.summary can be given.
+    """
+    if key not in _handlers:
+        _handlers[key] = []
+        for owner, name in _places(key):
+            _route(owner, name, _handlers[key])
+    _handlers[key].append(handler)
+    try:
+        yield
+    finally:
+        _handlers[key].remove(handler)
+
+
+def _route(owner: Any, name: str, handlers: list[Handler]) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def routed(*args: Any, **kwargs: Any) -> Any:
+        def ask(index: int, *args: Any, **kwargs: Any) -> Any:
+            if index < 0:
+                return original(*args, **kwargs)
+            return handlers[index](functools.partial(ask, index - 1), *args, **kwargs)
+
+        return ask(len(handlers) - 1, *args, **kwargs)
+
+    setattr(owner, name, routed)
+
+
+def has_summary_writer() -> bool:
+    """Returns whether a default writer of tf.summary is set; TensorFlow does not tell. Can go when it does."""
+    return bool(summary_ops_v2.has_default_writer())
