@@ -157,7 +157,8 @@ class FunctionRuntime(Runtime):
             return self._weights_for(trained if trained and mode == ModeKeys.PREDICT else default).model
 
         transform = None if self._setup.transform is None else self._setup.transform.python_function
-        return _exporting.export(_exporting.Source(model_of, transform), request)
+        with self._or_graph("model_fn"):
+            return _exporting.export(_exporting.Source(model_of, transform), request)
 
     def summary(self, input_fn: Callable[..., Any] | None) -> VariableTable:
         """Returns a table of the variables; see `Estimator.summary`."""

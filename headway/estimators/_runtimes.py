@@ -158,30 +158,30 @@ class Runtimes:
         self, call: Callable[[Runtime], _T], input_fn: Callable[..., Any] | None, mode: str, hooks: Sequence[Any]
     ) -> _T:
         """Returns `call` of the runtime that the program needs, and remembers which it was."""
-        hook = _choice.hook_that_needs_session(hooks)
         if self._settled == "graph":
             return self._in_graph(call, "", refuses_keras=False)
-        if self._settled == "function":
-            why = "the model runs in compiled functions"
-            if hook is not None and not self._must_be_function:
-                # A hook is there for one call.
-                logger.info("This call uses the graph runtime: the hook %s works in a session.", hook)
-                try:
-                    return call(self.graph)
-                except NeedsFunctions as need:
-                    why += f", because {need}"
-            _choice.check_hooks(hooks, why)
+        if self._must_be_function:
+            _choice.check_hooks(hooks, "the model runs in compiled functions")
             return self._within(self.function, lambda: call(self.function))
+        hook = _choice.hook_that_needs_session(hooks)
         if hook is None and tf.executing_eagerly():
             return self._on_trial(call, input_fn, mode)
+        if hook is None and self._settled == "function":
+            return self._within(self.function, lambda: call(self.function))
         why = "eager execution is disabled" if hook is None else f"the hook {hook} works in a session"
         try:
-            return self._in_graph(call, why, refuses_keras=not _choice.must_have_session(hooks))
+            return self._in_graph(
+                call, why, refuses_keras=not _choice.must_have_session(hooks), once=self._is_trained_in_functions(mode)
+            )
         except NeedsFunctions as need:
             _choice.check_hooks(hooks, f"the model runs in compiled functions, because {need}")
             logger.info("The model runs in the function runtime: %s.", need)
             self._settled = "function"
             return self._within(self.function, lambda: call(self.function))
+
+    def _is_trained_in_functions(self, mode: str) -> bool:
+        """Tells whether only this call is for a graph: what an evaluation needs says nothing of training."""
+        return self._settled == "function" and mode != ModeKeys.TRAIN
 
     @property
     def _must_be_function(self) -> bool:
@@ -189,17 +189,20 @@ class Runtimes:
         fixed = setup.config.runtime == "function" or function_only_setting(setup.config) is not None
         return fixed or _choice.is_headways(setup.model_fn, setup.transform)
 
-    def _in_graph(self, call: Callable[[Runtime], _T], why: str, *, refuses_keras: bool) -> _T:
-        """Calls the graph runtime, and stays with it."""
-        before, self._settled = self._settled, "graph"
-        if before is None:
+    def _in_graph(self, call: Callable[[Runtime], _T], why: str, *, refuses_keras: bool, once: bool = False) -> _T:
+        """Calls the graph runtime, and stays with it unless it is for `once`."""
+        before = self._settled
+        if once:
+            logger.info("This call uses the graph runtime: %s.", why)
+        elif before != "graph":
+            self._settled = "graph"
             logger.info("The model runs in the graph runtime: %s.", why)
         try:
             with self.graph.refusing(keras=refuses_keras):
                 return call(self.graph)
         except NeedsFunctions as need:
             self._settled = before
-            if before is None:
+            if before != "graph":
                 raise
             raise ValueError(
                 f"The graph runtime cannot run this model: {need}, which work in compiled functions. Leave "
@@ -212,7 +215,7 @@ class Runtimes:
         try:
             result = call(self.function)
         except NeedsGraph as need:
-            cause, why = need.__cause__, str(need)
+            cause = need.__cause__
             if cause is not None and input_fn is not None:
                 error = self.graph.why_not_built(input_fn, mode)
                 if error is not None:
@@ -220,12 +223,13 @@ class Runtimes:
                     raise cause from None
             self.function.on_trial = False
             try:
-                return self._in_graph(call, why, refuses_keras=True)
+                return self._in_graph(call, str(need), refuses_keras=True, once=self._is_trained_in_functions(mode))
             except NeedsFunctions:
                 result = call(self.function)
         finally:
             self.function.on_trial = False
-        self._settled = "function"
+        if mode == ModeKeys.TRAIN:
+            self._settled = "function"
         return result
 
     def _within(self, runtime: Runtime, action: Callable[[], _T]) -> _T:

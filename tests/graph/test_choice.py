@@ -172,6 +172,28 @@ def test_a_session_hook_of_one_evaluation_leaves_the_model_where_it_is(tmp_path:
     assert not list(tmp_path.glob("*.meta"))
 
 
+def test_an_evaluation_may_need_a_session_where_training_does_not(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def with_hook(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        spec = model()(features, labels, mode)
+        hook = v1.train.LoggingTensorHook({"loss": "loss:0"}, every_n_iter=1)
+        return spec._replace(evaluation_hooks=[hook]) if mode == "eval" else spec
+
+    estimator = Estimator(with_hook, config=RunConfig(model_dir=str(tmp_path), progress="none"))
+    estimator.train(rows, steps=1)
+    with caplog.at_level(logging.INFO, "headway"):
+        assert estimator.evaluate(rows, steps=1)["global_step"] == 1
+    assert "This call uses the graph runtime: model_fn returned the hook LoggingTensorHook" in caplog.text
+    estimator.train(rows, steps=1)
+    assert not list(tmp_path.glob("*.meta"))
+    # One that has trained nothing yet can still go to a graph altogether.
+    later = Estimator(model(scaffold=v1.train.Scaffold), config=RunConfig(model_dir=str(tmp_path), progress="none"))
+    assert later.evaluate(rows, steps=1)["global_step"] == 2
+    later.train(rows, steps=1)
+    assert list(tmp_path.glob("model.ckpt-3.meta"))
+
+
 @pytest.mark.parametrize("input_fn", [one_shot, initializable])
 def test_a_ready_made_estimator_takes_input_of_a_session(input_fn: Any, tmp_path: pathlib.Path) -> None:
     def make(name: str) -> Any:
