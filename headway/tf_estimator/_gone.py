@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 _BOOSTED_TREES: Final = (
-    "Boosted trees left tf.estimator in version 2.9, and their files cannot be read. Use the gradient-boosted trees of "
-    "YDF (pip install headway[trees])"
+    "Boosted trees left tf.estimator in version 2.9, and their files cannot be read. Use the trees of YDF: "
+    "headway.GradientBoostedTreesClassifier or GradientBoostedTreesRegressor (pip install headway[trees])"
 )
 _TREES: Final = ("BoostedTreesClassifier", "BoostedTreesEstimator", "BoostedTreesRegressor")
 

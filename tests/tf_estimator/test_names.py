@@ -157,7 +157,7 @@ def test_every_estimator_is_one_of_version_1() -> None:
 @pytest.mark.parametrize("name", ["BoostedTreesClassifier", "BoostedTreesRegressor", "BoostedTreesEstimator"])
 def test_boosted_trees_say_what_to_use_instead(module: Any, name: str) -> None:
     kind = getattr(module, name)
-    with pytest.raises(NotImplementedError, match=rf"{name} cannot be made\. .*gradient-boosted trees of YDF"):
+    with pytest.raises(NotImplementedError, match=rf"{name} cannot be made\. .*the trees of YDF: headway\.Gr"):
         kind(feature_columns=[], n_batches_per_layer=1)
 
 

@@ -16,12 +16,20 @@ from headway.tf_estimator import v1
 RESULTS = json.loads((pathlib.Path(__file__).parents[1] / "golden/tf_estimator/programs.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize(
+    ("name", "runtime"),
+    [*((name, "function") for name in RESULTS), ("custom_model_fn", "graph"), ("tpu_estimator", "graph")],
+)
 # What the programs make their columns and rows with is TensorFlow's.
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-def test_a_program_finds_the_same(name: str, golden_module: Callable[[str], Any], tmp_path: pathlib.Path) -> None:
+def test_a_program_finds_the_same(
+    name: str, runtime: str, golden_module: Callable[[str], Any], tmp_path: pathlib.Path
+) -> None:
     program = golden_module("tf_estimator/programs.py").PROGRAMS[name]
-    found, expected = json.loads(json.dumps(program(tf_estimator, v1, str(tmp_path)))), RESULTS[name]
+    found, expected = (
+        json.loads(json.dumps(program(tf_estimator, v1, str(tmp_path), runtime=runtime))),
+        dict(RESULTS[name]),
+    )
     assert found.keys() == expected.keys()
     assert found.pop("metrics") == pytest.approx(expected.pop("metrics"), rel=1e-5, abs=1e-6)
     # The settings of Keras optimizers are written beside their slots.

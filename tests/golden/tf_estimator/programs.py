@@ -1,7 +1,7 @@
 """Programs of the classic kind, which run unmodified on tf.estimator and on headway.tf_estimator.
 
-Each takes the two modules and a directory, and returns what it found out. Weights start from constants, so that the
-numbers agree.
+Each takes the two modules, a directory and further settings for its RunConfig, and returns what it found out. Weights
+start from constants, so that the numbers agree.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def numbers(values):
     return {key: float(value) for key, value in values.items()}
 
 
-def v1_canned(estimator, estimator_v1, model_dir):
+def v1_canned(estimator, estimator_v1, model_dir, **settings):
     """A linear model of version 1 on arrays in memory: batches across epochs, export under the old name."""
     features, labels = rows()
     train = estimator_v1.inputs.numpy_input_fn(features, labels, batch_size=4, num_epochs=3, shuffle=False)
@@ -37,7 +37,7 @@ def v1_canned(estimator, estimator_v1, model_dir):
     model = estimator_v1.LinearClassifier(
         columns(),
         optimizer=v1.train.FtrlOptimizer(0.1, l1_regularization_strength=0.01),
-        config=estimator.RunConfig(model_dir, save_checkpoints_steps=5),
+        config=estimator.RunConfig(model_dir, save_checkpoints_steps=5, **settings),
     )
     model.train(train)
     metrics = model.evaluate(once)
@@ -55,14 +55,14 @@ def v1_canned(estimator, estimator_v1, model_dir):
     }
 
 
-def v2_canned(estimator, estimator_v1, model_dir):
+def v2_canned(estimator, estimator_v1, model_dir, **settings):
     """A linear model of version 2 on a data frame, trained and evaluated by specs, with an exporter."""
     features, labels = rows()
     words = pd.Series(features["c"], dtype=object)
     frame = pd.DataFrame({"a": features["x"][:, 0], "b": features["x"][:, 1], "c": words})
     target = pd.Series(labels.astype(np.float32) * 2 + features["x"][:, 1])
     a, b = tf.feature_column.numeric_column("a"), tf.feature_column.numeric_column("b")
-    model = estimator.LinearRegressor([a, b, columns()[1]], model_dir=model_dir)
+    model = estimator.LinearRegressor([a, b, columns()[1]], config=estimator.RunConfig(model_dir, **settings))
     spec = tf.feature_column.make_parse_example_spec([a, b, columns()[1]])
     exporter = estimator.LatestExporter("latest", estimator.export.build_parsing_serving_input_receiver_fn(spec))
     make = estimator_v1.inputs.pandas_input_fn
@@ -76,13 +76,14 @@ def v2_canned(estimator, estimator_v1, model_dir):
 
 def _dense(values, units, name):
     with v1.variable_scope(name):
-        start = 0.1 * np.arange(values.shape[1] * units).reshape(values.shape[1], units).astype(np.float32)
+        width = int(values.shape[1])
+        start = 0.1 * np.arange(width * units).reshape(width, units).astype(np.float32)
         kernel = v1.get_variable("kernel", initializer=start)
         bias = v1.get_variable("bias", [units], initializer=v1.zeros_initializer())
     return tf.matmul(values, kernel) + bias
 
 
-def custom_model_fn(estimator, estimator_v1, model_dir):
+def custom_model_fn(estimator, estimator_v1, model_dir, **settings):
     """A model_fn in TensorFlow 1's words, in a subclass of Estimator, with a hook of its own."""
 
     class Counter(estimator.SessionRunHook):
@@ -118,7 +119,7 @@ def custom_model_fn(estimator, estimator_v1, model_dir):
     def input_fn():
         return tf.data.Dataset.from_tensor_slices(({"x": features["x"]}, labels)).batch(5).repeat()
 
-    model, counter = TwoLayers(3, model_dir=model_dir), Counter()
+    model, counter = TwoLayers(3, config=estimator.RunConfig(model_dir, **settings)), Counter()
     model.train(input_fn, hooks=[counter], steps=4)
     first = next(model.predict(input_fn))
     return {
@@ -130,7 +131,7 @@ def custom_model_fn(estimator, estimator_v1, model_dir):
     }
 
 
-def tpu_estimator(estimator, estimator_v1, model_dir):
+def tpu_estimator(estimator, estimator_v1, model_dir, **settings):
     """A TPUEstimator on a CPU: batch sizes in params, metrics as a function and its tensors, a host call."""
     seen = []
 
@@ -163,7 +164,7 @@ def tpu_estimator(estimator, estimator_v1, model_dir):
         return data.batch(params["batch_size"], drop_remainder=True)
 
     tpu = estimator_v1.tpu
-    config = tpu.RunConfig(model_dir=model_dir, tpu_config=tpu.TPUConfig(iterations_per_loop=2))
+    config = tpu.RunConfig(model_dir=model_dir, tpu_config=tpu.TPUConfig(iterations_per_loop=2), **settings)
     model = tpu.TPUEstimator(
         model_fn,
         config=config,
