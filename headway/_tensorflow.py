@@ -78,6 +78,12 @@ def v2_behavior() -> Iterator[None]:
             restore()
 
 
+def executing_eagerly() -> contextlib.AbstractContextManager[None]:
+    """Executes eagerly in this thread, also in a program that has disabled it. Can go when nobody disables it."""
+    scope: contextlib.AbstractContextManager[None] = eager_context.eager_mode()
+    return scope
+
+
 def _set_tf2(enabled: bool) -> None:
     (tf2.enable if enabled else tf2.disable)()
     callbacks = v2_compat._DATA_V2_CALLBACKS

@@ -150,9 +150,9 @@ class DatasetPipeline(StreamPipeline):
         """See `Pipeline.why_not_savable`: tries the source alone, with the policy that it has itself."""
         if not self.stages:
             return None
-        if _tensorflow.shuffles_anew(self.source):
+        if _tensorflow.shuffles_anew(self.original):
             # To try it would change the order of the rows after the first epoch.
-            kind = _tensorflow.stateful_operation(self.source)
+            kind = _tensorflow.stateful_operation(self.original)
             return None if kind is None else f"{kind} is stateful"
         try:
             _tensorflow.iterator_state(iter(self._source(0)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway import _tensorflow
 from headway._log import logger
 from headway.estimators import _input, _structure
 from headway.estimators._checkpoints import Checkpoint
@@ -132,13 +133,20 @@ def _variants(dataset: tf.data.Dataset) -> list[Any]:
 
 def _from_outside(make: Callable[[], tf.data.Dataset]) -> tf.data.Dataset:
     """Returns a dataset of this graph with the elements of one that lives under eager execution."""
-    with tf.init_scope():
+    with _tensorflow.executing_eagerly():
         spec = make().element_spec
 
     def elements() -> Iterator[Any]:
-        # Generators run in threads of their own, which execute eagerly.
-        for element in make():
-            yield tf.nest.map_structure(_plain, element)
+        # Each element may be asked for in another thread, whose mode is that of the program.
+        with _tensorflow.executing_eagerly():
+            iterator = iter(make())
+        while True:
+            with _tensorflow.executing_eagerly():
+                element = next(iterator, None)
+                if element is None:
+                    return
+                element = tf.nest.map_structure(_plain, element)
+            yield element
 
     return tf.data.Dataset.from_generator(elements, output_signature=spec)
 
