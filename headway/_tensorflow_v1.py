@@ -237,7 +237,7 @@ def _places(key: str) -> list[tuple[Any, str]]:
         "one_shot_iterator": [(dataset, "_make_one_shot_iterator")],
         "initializable_iterator": [(dataset, "_make_initializable_iterator")],
         # (tag, tensor, step, metadata, name): what all of tf.summary writes with.
-        "summary": [(summary_ops_v2, "write"), (tf.summary, "write")],
+        "summary": [(summary_ops_v2, "write"), (tf.summary, "write"), (tf.compat.v2.summary, "write")],
         # (table): fills a table. In a function TensorFlow would fill it in every step.
         "table": [(lookup_ops.InitializableLookupTableBase, "_initialize")],
         # (optimizer, loss, var_list, ...) and (optimizer, pairs, ...)

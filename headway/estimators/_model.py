@@ -263,7 +263,7 @@ def dtype_policy(name: str | None) -> Iterator[None]:
         yield
         return
     previous = keras.config.dtype_policy()
-    keras.config.setdtype_policy(name)
+    keras.config.set_dtype_policy(name)
     try:
         yield
     finally:

@@ -15,12 +15,17 @@ import pytest
 
 from headway import estimators
 
-_HERE = pathlib.Path(__file__).parent
-GOLDEN = json.loads((_HERE.parent / "golden" / "idioms" / "idioms.json").read_text("utf-8"))
+_ROOT = pathlib.Path(__file__).parents[2]
+_FOLDER = _ROOT / "tests" / "golden" / "idioms"
+GOLDEN = json.loads((_FOLDER / "idioms.json").read_text("utf-8"))
+
+
+# What tf.estimator never wrote, and headway does in compiled functions: case -> tags.
+ADDED_EVENTS = {"summaries of TensorFlow 2": ["error", "y"]}
 
 
 def _load(name: str) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(name, _HERE / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, _FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -58,6 +63,8 @@ def test_as_it_comes(name: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptur
     case = cases.CASES[name]
     caplog.set_level(logging.INFO, "headway")
     ours = program.run(estimators, case, str(tmp_path), progress="none")
+    for tag in ADDED_EVENTS.get(name, ()):
+        assert ours["events"].pop(tag)
     assert not _different(ours, GOLDEN[name])
     assert _switched(caplog) == case.needs_graph
 
@@ -69,10 +76,9 @@ def test_in_the_graph_runtime(name: str, tmp_path: pathlib.Path) -> None:
 
 
 def test_golden_values_and_documentation_have_each_case() -> None:
-    text = (_HERE.parents[1] / "docs" / "tf1_idioms.md").read_text("utf-8")
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
-    ]
+    text = (_ROOT / "docs" / "tf1_idioms.md").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     told = {row[0].strip("`"): row[1] for row in rows if row[1] in ("function", "graph")}
     assert GOLDEN.keys() == cases.CASES.keys()
     assert told == {name: "graph" if case.needs_graph else "function" for name, case in cases.CASES.items()}

@@ -1,4 +1,4 @@
-"""Writes idioms.json: what tf.estimator 2.15 shows of the programs of tests/idioms/cases.py.
+"""Writes idioms.json: what tf.estimator 2.15 shows of the programs of cases.py.
 
 Run it with a Python that has TensorFlow 2.15 and tf.estimator: `python make_idioms.py`.
 """
@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import json
 import pathlib
-import sys
 import tempfile
 
+import cases
+import idiom_program
 import tensorflow as tf
-
-_HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(_HERE.parents[1] / "idioms"))
-
-import cases  # noqa: E402
-import idiom_program  # noqa: E402
 
 
 def _short(value):
@@ -31,7 +26,7 @@ def _short(value):
 def main() -> None:
     """Runs all cases."""
     golden = {name: idiom_program.run(tf.estimator, case, tempfile.mkdtemp()) for name, case in cases.CASES.items()}
-    path = _HERE / "idioms.json"
+    path = pathlib.Path(__file__).with_name("idioms.json")
     lines = [
         f" {json.dumps(name)}: {json.dumps(_short(seen), sort_keys=True)}" for name, seen in sorted(golden.items())
     ]
