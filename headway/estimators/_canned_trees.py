@@ -6,7 +6,7 @@ import base64
 import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -94,6 +94,8 @@ class _Trees(CannedEstimator):
       config: see `Estimator`.
     """
 
+    _takes_nan: ClassVar[bool] = True  # a number that is not there is a value like others
+
     def __init__(
         self,
         head: Head,
@@ -109,8 +111,6 @@ class _Trees(CannedEstimator):
         self._n_classes, self._options = n_classes, dict(options)
         self._part = _TreesPart(_tree_inputs(columns))
         super().__init__(head, [self._part], weight_column, model_dir=model_dir, config=config)
-        # A number that is not there is a value like others.
-        self._checked_transform = self._input_transform
 
     def train(
         self,

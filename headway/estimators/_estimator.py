@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -62,6 +62,9 @@ class Estimator:
       ['average_loss', 'global_step', 'label/mean', 'loss', 'prediction/mean']
     """
 
+    # Whether NaN in the input is a missing value for the model, which it takes as such.
+    _takes_nan: ClassVar[bool] = False
+
     def __init__(
         self,
         model_fn: Callable[..., Any],
@@ -82,7 +85,7 @@ class Estimator:
         # Functions keep their traces, so that the rows of training, evaluation and prediction share them.
         transform: Any = None if input_transform is None else compiled_transform(input_transform, input_transform)
         self._input_transform = self._checked_transform = transform
-        if transform is not None and self._config.check_input:
+        if transform is not None and self._config.check_input and not self._takes_nan:
             names = getattr(input_transform, "float_names", {})
             self._checked_transform = compiled_transform(_finite.checked(transform, names), transform)
         self._directory = CheckpointDirectory(

@@ -227,8 +227,8 @@ def test_names_are_those_of_tf_estimator_and_do_not_count_for_the_process(tmp_pa
     estimator = converted(functional(), tmp_path).train(input_of("functional"), steps=1)
     expected = {f"{layer}/{kind}" for layer in ("dense", "dense_1") for kind in ("kernel", "bias")}
     slots = {f"training/SGD/{name}/momentum" for name in expected}
-    found = set(estimator.get_variable_names()) - {"training/SGD/iter", "training/SGD/learning_rate"}
-    assert found == {"global_step"} | expected | slots
+    settings = {f"training/SGD/{name}" for name in ("iter", "learning_rate", "decay", "momentum")}
+    assert set(estimator.get_variable_names()) == {"global_step"} | expected | slots | settings
 
 
 def test_names_that_were_given_stay_and_automatic_ones_avoid_them() -> None:
