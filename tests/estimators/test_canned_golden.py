@@ -51,7 +51,6 @@ CLASSES = types.SimpleNamespace(
 )
 # Scalars that Keras 3 keeps as plain numbers, and the count of an optimizer's steps, which tf.estimator tied to the
 # global step.
-ONLY_OLD = ("decay", "beta", "beta_1", "beta_2", "rho", "momentum", "learning_rate_power")
 ONLY_OLD += ("l1_regularization_strength", "l2_regularization_strength")
 # How near variables come after more training. Keras 3's RMSprop adds epsilon under the square root, Keras 2's outside.
 TOLERANCES = {"dnn_classifier_rmsprop": 1e-4}
@@ -109,11 +108,8 @@ def tags(model_dir: pathlib.Path) -> list[str]:
 
 
 def assert_same_variables(found: list[str], golden: dict[str, Any]) -> None:
-    expected = {name for name in golden if not (name.startswith("training/") and name.endswith(ONLY_OLD))}
-    # A slot may be called like a number that is one: momentum of SGD.
-    expected |= {name for name, (_, shape) in golden.items() if shape}
     assert {name for name in found if not name.endswith("/iter")} == {
-        name for name in expected if not name.endswith("/iter")
+        name for name in golden if not name.endswith("/iter")
     }
 
 
