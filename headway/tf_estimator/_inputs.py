@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from headway._log import logger
 from headway.input_pipelines import Pipeline, from_arrays
@@ -180,7 +182,19 @@ def _pipeline(
     labels = labels.view() if isinstance(labels, np.ndarray) else labels
     pipeline = from_arrays(features, labels, batch_size=batch_size, shuffle=bool(shuffle), num_epochs=num_epochs)
     assert isinstance(pipeline, MemoryPipeline)
-    return pipeline.joined()
+    parts = {field.name: getattr(pipeline.joined(), field.name) for field in dataclasses.fields(pipeline)}
+    return FedRows(**parts)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FedRows(MemoryPipeline):
+    """A pipeline that an input_fn may take apart as it took apart the tensors of a queue: `features, labels = ...`."""
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.resident.fetch.labels is None:
+            raise TypeError("This input has features and no labels: it cannot be taken apart.")
+        # The estimator takes what follows for a function of the batch.
+        yield from tf.compat.v1.data.make_one_shot_iterator(self.dataset()).get_next()
 
 
 def _digest(*values: Any) -> int:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+import headway
 from headway import feature_columns
 from headway.estimators import RunConfig
 from headway.input_pipelines import Pipeline
@@ -119,3 +120,30 @@ def test_batches_that_mix_epochs_cannot_be_sharded() -> None:
     pipeline = v1.inputs.numpy_input_fn(np.arange(6), shuffle=False)()
     with pytest.raises(ValueError, match="A pipeline whose batches mix epochs cannot be sharded"):
         pipeline.shard(2, 0)
+
+
+@pytest.mark.parametrize("runtime", ["function", "graph"])
+def test_an_input_fn_may_take_features_and_labels_apart(runtime: str, tmp_path: pathlib.Path) -> None:
+    x = np.arange(6, dtype=np.float32)
+    fed = v1.inputs.numpy_input_fn({"x": x}, 10 * x, batch_size=4, num_epochs=2, shuffle=False)
+
+    def input_fn() -> Any:
+        features, labels = fed()
+        features["sum"] = tf.reduce_sum(features["x"], keepdims=True) + tf.zeros_like(features["x"])
+        return features, labels + 1
+
+    def model_fn(features: Any, labels: Any, mode: str) -> Any:
+        loss = tf.reduce_mean(labels - 10 * features["x"]) + tf.Variable(0.0, name="weight")
+        ones = tf.compat.v1.metrics.mean(features["sum"])
+        return headway.EstimatorSpec(mode, {"sum": features["sum"]}, loss, eval_metric_ops={"sum": ones})
+
+    config = RunConfig(str(tmp_path), progress="none", runtime=runtime)
+    model = headway.Estimator(model_fn, config=config)
+    # Batches 0 1 2 3, 4 5 0 1, 2 3 4 5: their sums, over all rows.
+    result = model.evaluate(input_fn)
+    assert (result["loss"], result["sum"]) == (1.0, (6 + 10 + 14) / 3)
+
+
+def test_features_without_labels_cannot_be_taken_apart() -> None:
+    with pytest.raises(TypeError, match="features and no labels: it cannot be taken apart"):
+        _, _ = v1.inputs.numpy_input_fn(np.arange(3), shuffle=False)()

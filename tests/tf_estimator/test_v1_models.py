@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headway import feature_columns, input_pipelines
+from headway import feature_columns, heads, input_pipelines
 from headway.estimators import RunConfig
 from headway.tf_estimator import v1
 
@@ -176,6 +176,46 @@ def test_empty_batches_and_weights_of_zero_change_nothing(tmp_path: pathlib.Path
         model.train(input_fn)
         assert model.get_variable_value("global_step") == 2
         assert not model.get_variable_value("linear/linear_model/x/weights").any()
+
+
+def test_models_take_a_head(tmp_path: pathlib.Path) -> None:
+    x = feature_columns.numeric_column("x")
+    rows = input_pipelines.from_arrays({"x": [1.0, 2.0, 3.0]}, [1.0, 0.0, 2.0], batch_size=3, num_epochs=None)
+    head = heads.RegressionHead()
+    models = {
+        v1.DNNEstimator: {"hidden_units": [2], "feature_columns": [x]},
+        v1.LinearEstimator: {"feature_columns": [x]},
+        v1.DNNLinearCombinedEstimator: {
+            "linear_feature_columns": [x],
+            "dnn_feature_columns": [x],
+            "dnn_hidden_units": [2],
+        },
+        v1.BaselineEstimator: {},
+    }
+    names = {}
+    for kind, arguments in models.items():
+        model = kind(head, model_dir=str(tmp_path / kind.__name__), **arguments).train(rows, steps=2)
+        names[kind] = model.get_variable_names()
+    # The last two as tf.estimator 2.15 shows them; it refuses such a head for the first two.
+    assert names[v1.BaselineEstimator] == ["baseline/bias", "baseline/bias/Ftrl", "baseline/bias/Ftrl_1", "global_step"]
+    assert {name for name in names[v1.DNNLinearCombinedEstimator] if "bias" in name} == {
+        *(f"dnn/{layer}/bias{slot}" for layer in ("hiddenlayer_0", "logits") for slot in ("", "/Adagrad")),
+        *(f"linear/linear_model/bias_weights{slot}" for slot in ("", "/Ftrl", "/Ftrl_1")),
+    }
+    assert "dnn/logits/bias/t_0/Adagrad" in names[v1.DNNEstimator]
+    assert "linear/linear_model/x/weights/part_0/Ftrl_1" in names[v1.LinearEstimator]
+    # Two steps of Ftrl of rate 0.3 on the mean of (b - y)^2, whose gradient is 2 (b - 1): by hand in NumPy.
+    bias, accumulator, linear = 0.0, 0.1, 0.0
+    for _ in range(2):
+        gradient = 2 * (bias - 1)
+        root = np.sqrt(accumulator + gradient**2)
+        linear += gradient - (root - np.sqrt(accumulator)) / 0.3 * bias
+        accumulator += gradient**2
+        bias = -linear / (root / 0.3)
+    found = v1.BaselineEstimator(head, model_dir=str(tmp_path / "BaselineEstimator")).get_variable_value(
+        "baseline/bias"
+    )
+    assert found.item() == pytest.approx(bias, rel=1e-5)
 
 
 def test_wrong_optimizers_are_named() -> None:

@@ -109,7 +109,7 @@ def custom_model_fn(estimator, estimator_v1, model_dir, **settings):
             predictions = {"class": tf.argmax(logits, 1), "logits": logits}
             if mode == estimator.ModeKeys.PREDICT:
                 return estimator_v1.EstimatorSpec(mode, predictions=predictions)
-            loss = v1.losses.sparse_softmax_cross_entropy(labels, logits)
+            loss = tf.identity(v1.losses.sparse_softmax_cross_entropy(labels, logits), name="loss")
             metrics = {"accuracy": v1.metrics.accuracy(labels, predictions["class"])}
             train_op = v1.train.AdamOptimizer(0.1).minimize(loss, global_step=v1.train.get_global_step())
             return estimator_v1.EstimatorSpec(mode, predictions, loss, train_op, eval_metric_ops=metrics)
@@ -120,7 +120,8 @@ def custom_model_fn(estimator, estimator_v1, model_dir, **settings):
         return tf.data.Dataset.from_tensor_slices(({"x": features["x"]}, labels)).batch(5).repeat()
 
     model, counter = TwoLayers(3, config=estimator.RunConfig(model_dir, **settings)), Counter()
-    model.train(input_fn, hooks=[counter], steps=4)
+    hooks = [counter, estimator.StopAtStepHook(last_step=4), estimator.StepCounterHook(2, output_dir=model_dir)]
+    model.train(input_fn, hooks=[*hooks, estimator.LoggingTensorHook(["loss"], every_n_iter=2)])
     first = next(model.predict(input_fn))
     return {
         "metrics": numbers(model.evaluate(input_fn, steps=2)),
