@@ -200,12 +200,12 @@ class Runtimes:
         try:
             with self.graph.refusing(keras=refuses_keras):
                 return call(self.graph)
-        except NeedsFunctions as need:
+        except Exception as error:
             self._settled = before
-            if before != "graph":
+            if before != "graph" or not isinstance(error, NeedsFunctions):
                 raise
             raise ValueError(
-                f"The graph runtime cannot run this model: {need}, which work in compiled functions. Leave "
+                f"The graph runtime cannot run this model: {error}. Such models work in compiled functions: leave "
                 "RunConfig(runtime='graph') out, and hooks and input that need a session."
             ) from None
 

@@ -8,10 +8,11 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
-if sys.argv[1] == "behavior":
-    tf.disable_v2_behavior()
-else:
-    tf.disable_eager_execution()
+if __name__ == "__main__":
+    if sys.argv[1] == "behavior":
+        tf.disable_v2_behavior()
+    else:
+        tf.disable_eager_execution()
 
 import numpy as np
 import tensorflow
@@ -56,37 +57,29 @@ def model_fn(features, labels, mode, params):
     with tf.variable_scope("layer"):
         w = tf.get_variable("w", [2, 1], initializer=tf.zeros_initializer())
     logits = tf.squeeze(tf.matmul(features["x"], w), 1) * params["scale"]
-    if mode == tf_estimator.ModeKeys.PREDICT:
-        return tf_estimator.EstimatorSpec(mode, predictions={"p": tf.sigmoid(logits)})
+    if mode == headway.ModeKeys.PREDICT:
+        return headway.EstimatorSpec(mode, predictions={"p": tf.sigmoid(logits)})
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.to_float(labels), logits=logits)
     loss = tf.reduce_mean(losses)
     accuracy = tf.metrics.accuracy(labels, tf.cast(logits > 0, tf.int64))
     train_op = tf.train.AdamOptimizer(0.1).minimize(loss, tf.train.get_or_create_global_step())
-    return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, eval_metric_ops={"accuracy": accuracy})
+    return headway.EstimatorSpec(mode, loss=loss, train_op=train_op, eval_metric_ops={"accuracy": accuracy})
 
 
 def keras_model_fn(features, labels, mode):
-    """A model_fn of Keras 3, which lives in compiled functions."""
+    """A model_fn of a Keras 3 layer and a head, which live in compiled functions."""
     logits = tensorflow.keras.layers.Dense(1)(features["x"])
+
+    def train_op_fn(loss):
+        return tf.train.AdamOptimizer(0.1).minimize(loss, tf.train.get_global_step())
+
     head = headway.heads.BinaryClassHead()
-    return (
-        head.create_estimator_spec(
-            features, mode, logits, labels, train_op_fn=lambda loss: tf.train.AdamOptimizer(0.1).minimize(loss)
-        )
-        if mode != "train"
-        else head.create_estimator_spec(
-            features,
-            mode,
-            logits,
-            labels,
-            train_op_fn=lambda loss: tf.train.AdamOptimizer(0.1).minimize(loss, tf.train.get_global_step()),
-        )
-    )
+    return head.create_estimator_spec(features, mode, logits, labels, train_op_fn=train_op_fn)
 
 
 def run(make, folder: str) -> dict:
     """Goes through all verbs."""
-    config = tf_estimator.RunConfig(model_dir=folder, tf_random_seed=1, progress="none")
+    config = headway.RunConfig(model_dir=folder, tf_random_seed=1, progress="none")
     estimator = make(config)
     estimator.train(one_shot, steps=3)
     estimator.train(dataset, steps=3)
@@ -109,22 +102,26 @@ def run(make, folder: str) -> dict:
     }
 
 
-tf_estimator = headway
-COLUMNS = [
-    fc.numeric_column("x", shape=(2,)),
-    fc.embedding_column(fc.categorical_column_with_vocabulary_list("word", ["a", "b", "c"]), 2),
-]
-folder = sys.argv[2]
-before = state()
-found = {
-    "custom": run(lambda config: headway.Estimator(model_fn, config=config, params={"scale": 1.0}), f"{folder}/custom"),
-    "canned": run(lambda config: headway.DNNClassifier([3], COLUMNS, config=config), f"{folder}/canned"),
-    "keras": run(lambda config: headway.Estimator(keras_model_fn, config=config), f"{folder}/keras"),
-}
-train, evaluation = headway.TrainSpec(one_shot, max_steps=8), headway.EvalSpec(once, steps=None, throttle_secs=0)
-settings = headway.RunConfig(model_dir=f"{folder}/custom", progress="none")
-estimator = headway.Estimator(model_fn, config=settings, params={"scale": 1.0})
-metrics, _ = headway.train_and_evaluate(estimator, train, evaluation)
-found["before"] = before
-found["rounds"] = int(metrics["global_step"])
-sys.stdout.write("FOUND " + json.dumps(found) + "\n")
+def main(folder: str) -> None:
+    """Runs all models."""
+    columns = [
+        fc.numeric_column("x", shape=(2,)),
+        fc.embedding_column(fc.categorical_column_with_vocabulary_list("word", ["a", "b", "c"]), 2),
+    ]
+    before, params = state(), {"scale": 1.0}
+    found = {
+        "custom": run(lambda config: headway.Estimator(model_fn, config=config, params=params), f"{folder}/custom"),
+        "canned": run(lambda config: headway.DNNClassifier([3], columns, config=config), f"{folder}/canned"),
+        "keras": run(lambda config: headway.Estimator(keras_model_fn, config=config), f"{folder}/keras"),
+    }
+    train, evaluation = headway.TrainSpec(one_shot, max_steps=8), headway.EvalSpec(once, steps=None, throttle_secs=0)
+    settings = headway.RunConfig(model_dir=f"{folder}/custom", progress="none")
+    estimator = headway.Estimator(model_fn, config=settings, params=params)
+    metrics, _ = headway.train_and_evaluate(estimator, train, evaluation)
+    found["before"] = before
+    found["rounds"] = int(metrics["global_step"])
+    sys.stdout.write("FOUND " + json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[2])

@@ -17,11 +17,6 @@ from headway.estimators._runtime import Setup
 from headway.estimators.graph._input import GraphInput
 
 v1 = tf.compat.v1
-_NOT_IN_GRAPHS = (
-    "In the graph runtime model_fn made a {kind} of Keras 3, whose updates a session cannot see. Let the model run in "
-    "compiled functions (RunConfig(runtime='auto'), without hooks and input that need a session), or take the same of "
-    "Keras 2 (tf_keras) or of tf.compat.v1."
-)
 
 
 @contextlib.contextmanager
@@ -38,7 +33,7 @@ def spec_in_graph(setup: Setup, batch: GraphInput, mode: str, *, refuses_keras: 
     """Calls the model_fn in the current graph.
 
     Raises:
-      NeedsFunctions: if Keras 3 makes a variable, and `refuses_keras`.
+      NeedsFunctions: if Keras 3 makes a variable, and `refuses_keras`; or if it makes one that a step updates.
     """
 
     def creator(next_creator: Callable[..., Any], **kwargs: Any) -> Any:
@@ -49,7 +44,7 @@ def spec_in_graph(setup: Setup, batch: GraphInput, mode: str, *, refuses_keras: 
         if refuses_keras:
             raise NeedsFunctions("it is made of Keras 3 layers")
         if isinstance(owner, keras.layers.BatchNormalization) or not isinstance(owner, keras.Layer):
-            raise ValueError(_NOT_IN_GRAPHS.format(kind=type(owner).__name__))
+            raise NeedsFunctions(f"it makes Keras 3's {type(owner).__name__}, whose updates a session cannot see")
         # The name that the function runtime gives it.
         with v1.name_scope(None):
             return next_creator(**{**kwargs, "name": f"{path}/{kwargs['name']}"})
