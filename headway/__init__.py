@@ -23,6 +23,7 @@ _HOMES = {
     "feature_columns": "headway.feature_columns",
     "heads": "headway.heads",
     "input_pipelines": "headway.input_pipelines",
+    "legacy": "headway.legacy",
     "tf_estimator": "headway.tf_estimator",
     "BaselineClassifier": "headway.estimators",
     "BaselineEstimator": "headway.estimators",
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     from headway import feature_columns as feature_columns
     from headway import heads as heads
     from headway import input_pipelines as input_pipelines
+    from headway import legacy as legacy
     from headway import tf_estimator as tf_estimator
     from headway.estimators import BaselineClassifier as BaselineClassifier
     from headway.estimators import BaselineEstimator as BaselineEstimator

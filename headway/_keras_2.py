@@ -1,6 +1,6 @@
 """Objects of Keras 2 (the package tf_keras), as programs written for tf.estimator give them to headway.
 
-Optimizers for heads and ready-made models become optimizers of Keras 3 with the same formula, so that clipping,
+Optimizers for heads and ready-made models become optimizers of Keras 3 with the formulas of Keras 2, so that clipping,
 accumulation and sparse gradients work as with any other. A program that calls an optimizer of Keras 2 itself is served
 by tf_keras, untouched. Nothing here imports tf_keras: who has such an object has imported it.
 """
@@ -15,9 +15,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from headway import _tensorflow, _tensorflow_v1
+from headway import _tensorflow_v1
 
-_KINDS = ("Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "Ftrl", "RMSprop", "SGD")
+_KINDS = ("Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "Ftrl", "Nadam", "RMSprop", "SGD")
 # What Keras 2 has in the configuration of an optimizer and Keras 3 has not.
 _DROPPED = ("decay", "jit_compile", "is_legacy_optimizer", "exclude_from_weight_decay")
 
@@ -61,22 +61,6 @@ def cloned(model: Any) -> Any:
     return sys.modules["tf_keras"].models.clone_model(model)
 
 
-def compile_again(model: Any, original: Any) -> None:
-    """Compiles a model of Keras 2 with the loss and the metrics of another one; it is not to be trained by Keras."""
-    # A legacy optimizer makes no variables until it is used.
-    unused = sys.modules["tf_keras"].optimizers.legacy.SGD()
-    settings = _tensorflow_v1.keras_2_compile_arguments(original)
-
-    def creator(next_creator: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
-        if is_metric_variable(arguments):
-            return next_creator(**arguments)
-        # The counters that Keras makes for `fit` are none of the model's variables.
-        return _tensorflow.outside_graphs(lambda: tf.Variable(arguments["initial_value"], trainable=False))
-
-    with tf.variable_creator_scope(creator):
-        model.compile(optimizer=unused, **settings)
-
-
 def is_metric_variable(arguments: Mapping[str, Any]) -> bool:
     """Returns whether a variable, of which the arguments are given, is asked for by a metric of Keras 2.
 
@@ -89,24 +73,34 @@ def is_metric_variable(arguments: Mapping[str, Any]) -> bool:
 
 
 def modern(optimizer: Any) -> Any:
-    """Returns the optimizer of Keras 3 that does what one of Keras 2 does; any other object as it is.
+    """Returns the optimizer of Keras 3 for one of Keras 2, which `minimize` applies by its old formulas.
+
+    Any other object is returned as it is.
 
     Raises:
-      ValueError: if Keras 3 has none with the same formula.
+      ValueError: if Keras 3 has none of that kind.
     """
     if not is_optimizer(optimizer):
         return optimizer
     name = next((kind.__name__ for kind in type(optimizer).__mro__ if kind.__name__ in _KINDS), None)
     if name is None or type(optimizer).__name__ != name:
         raise ValueError(
-            f"Keras 3 has no optimizer that does what {type(optimizer).__name__} of Keras 2 does. Pass one of "
+            f"Keras 3 has no optimizer that stands for {type(optimizer).__name__} of Keras 2. Pass one of "
             f"{', '.join(_KINDS)}, or an optimizer of Keras 3. Received: {optimizer!r}."
         )
     with tf.init_scope():
         config, rate = _tensorflow_v1.keras_2_settings(optimizer)
     settings = {key: value for key, value in config.items() if key not in _DROPPED}
-    settings["learning_rate"] = _rate(rate, config.get("decay"))
-    return getattr(keras.optimizers, name)(**settings)
+    # What Nadam calls its decay slows its schedule of momentum down.
+    settings["learning_rate"] = _rate(rate, None if name == "Nadam" else config.get("decay"))
+    made = getattr(keras.optimizers, name)(**settings)
+    made.of_keras_2 = True
+    return made
+
+
+def was_of_keras_2(optimizer: Any) -> bool:
+    """Returns whether an optimizer of Keras 3 is one that `modern` has made."""
+    return getattr(optimizer, "of_keras_2", False) is True
 
 
 def _rate(rate: Any, decay: float | None) -> Any:

@@ -145,7 +145,7 @@ def _pairs(optimizer: Any, variables: Sequence[Any], formulas: str) -> _Pairs:
         if twice:
             raise ValueError(f"Each variable must belong to one optimizer. Received in two pairs: {twice}.")
         seen |= {id(value) for value in values}
-        pairs.append((own, values, "keras_2" if _keras_2.is_optimizer(received) else formulas))
+        pairs.append((own, values, "keras_2" if _keras_2.was_of_keras_2(own) else formulas))
     if not seen or not all(values for _, values, _ in pairs):
         raise ValueError(
             "`variables` must hold at least one trainable variable. Received: none. Pass those that your layers made."

@@ -80,22 +80,44 @@ def keras_2_settings(optimizer: Any) -> tuple[dict[str, Any], Any]:
         hyperparameters["learning_rate"] = rate
 
 
-def keras_2_compile_arguments(model: Any) -> dict[str, Any]:
-    """Returns loss and metrics of `compile` as the user gave them to a model of Keras 2, metrics without their state.
+class _Silent:
+    """What stands where Keras 2 counts the loss of an epoch."""
 
-    Can go with tf_keras.
+    def update_state(self, *values: Any, **settings: Any) -> None:
+        """Counts nothing."""
+
+
+def keras_2_measures(model: Any) -> tuple[Any, Any]:
+    """Returns what computes the loss, and what counts the metrics, as a model of Keras 2 was compiled; without state.
+
+    `compile` may not be called where replicas run. Can go with tf_keras.
     """
+    utils = importlib.import_module("tf_keras.src.engine.compile_utils")
 
     def fresh(metric: Any) -> Any:
         return type(metric).from_config(metric.get_config()) if hasattr(metric, "update_state") else metric
 
     losses, metrics = model.compiled_loss, model.compiled_metrics
-    given = {"metrics": metrics._user_metrics, "weighted_metrics": metrics._user_weighted_metrics}
-    return {
-        "loss": losses._user_losses,
-        "loss_weights": losses._user_loss_weights,
-        **{name: tf.nest.map_structure(fresh, value) for name, value in given.items()},
-    }
+    given = [tf.nest.map_structure(fresh, own) for own in (metrics._user_metrics, metrics._user_weighted_metrics)]
+    names = {"output_names": model.output_names}
+    measured = utils.LossesContainer(losses._user_losses, losses._user_loss_weights, **names)
+    return measured, utils.MetricsContainer(*given, **names)
+
+
+def keras_2_loss(losses: Any, labels: Any, outputs: Any, added: Any) -> tf.Tensor:
+    """Returns the loss of a model of Keras 2, without counting it in the metrics that `fit` shows.
+
+    Args:
+      losses: the first one of `keras_2_measures`.
+      labels: the labels.
+      outputs: the outputs of the model.
+      added: losses that the model itself adds.
+    """
+    losses.build(outputs)
+    losses._total_loss_mean = _Silent()
+    losses._per_output_metrics = [None] * len(losses._per_output_metrics)
+    loss: tf.Tensor = losses(labels, outputs, regularization_losses=added)
+    return loss
 
 
 def let_keras_take(convert: Callable[[Any], Any]) -> None:

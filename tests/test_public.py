@@ -26,6 +26,7 @@ MODULES = [
     "headway.heads",
     "headway.heads.losses",
     "headway.input_pipelines",
+    "headway.legacy",
     "headway.tf_estimator",
     "headway.tf_estimator.experimental",
     "headway.tf_estimator.export",

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway import _context, _keras_2
+from headway import _context, _keras_2, _tensorflow_v1
 from headway._optimize import minimize
 from headway._spec import EstimatorSpec, ModeKeys
 
@@ -61,13 +61,13 @@ class Keras2Model:
         predictions = self._by_name(outputs)
         if mode == ModeKeys.PREDICT:
             return EstimatorSpec(mode, predictions, export_outputs=self.export_outputs)
-        _keras_2.compile_again(model, self.model)
-        loss = model.compiled_loss(labels, outputs, regularization_losses=model.losses)
+        losses, metrics = _tensorflow_v1.keras_2_measures(self.model)
+        loss = _tensorflow_v1.keras_2_loss(losses, labels, outputs, model.losses)
         if mode == ModeKeys.EVAL:
-            model.compiled_metrics.update_state(labels, outputs)
-            metrics = {self.metric_names.get(m.name, m.name): m for m in model.compiled_metrics.metrics}
+            metrics.update_state(labels, outputs)
+            by_name = {self.metric_names.get(metric.name, metric.name): metric for metric in metrics.metrics}
             # Keras divides by the number of replicas, whose losses it adds up.
-            return EstimatorSpec(mode, predictions, loss * _context.num_replicas(), eval_metric_ops=metrics)
+            return EstimatorSpec(mode, predictions, loss * _context.num_replicas(), eval_metric_ops=by_name)
         context = _context.current()
         if context is not None:
             context.loss_is_share = True

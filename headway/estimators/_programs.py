@@ -183,6 +183,8 @@ class Program(abc.ABC):
         names: list[str] = []
 
         def init(*flat: Any) -> list[tf.Tensor]:
+            # Keras 2 takes a graph by the name that wrap_function gives it for one of TensorFlow 1.
+            tf.compat.v1.get_default_graph().name = "make_variables"
             tables, element = tf.nest.pack_sequence_as(specs, flat)
             outcome = self._call(tables, element, variables_only=True)
             names.extend(outcome.call.pending)

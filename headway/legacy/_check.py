@@ -37,7 +37,7 @@ def check(*paths: str | os.PathLike[str]) -> Report:
       >>> for finding in headway.legacy.check(program).findings:
       ...     print(finding.line, finding.name, finding.kind, sep="  ")
       2  tf.estimator.Estimator  headway run
-      3  tf.placeholder  edit
+      3  tf.placeholder  headway run --tf1
     """
     # It imports TensorFlow, and takes seconds.
     from headway.legacy import _symbols

@@ -63,7 +63,7 @@ def _of_both(kind: Any) -> Any:
             return super().apply_gradients(pairs, *args, **kwargs)
 
     Optimizer.__name__ = Optimizer.__qualname__ = kind.__name__
-    Optimizer.__doc__ = kind.__doc__
+    Optimizer.__doc__ = f"{kind.__name__} of Keras 2, which takes schedules and variables of Keras 3 too."
     return Optimizer
 
 

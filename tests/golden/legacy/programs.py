@@ -98,8 +98,10 @@ def outcome(estimator, labels=lambda input_fn: input_fn):
     return {"metrics": metrics, "predictions": predictions, "variables": variables}
 
 
-def network(name):
-    return outcome(tf.estimator.Estimator(model_fn_of({"convolutions": convolutions, "cells": cells}[name])))
+def network(name, config=None):
+    return outcome(
+        tf.estimator.Estimator(model_fn_of({"convolutions": convolutions, "cells": cells}[name]), None, config)
+    )
 
 
 def optimizers():
@@ -111,6 +113,7 @@ def optimizers():
         "Adam, clipped": lambda: legacy.Adam(0.1, clipnorm=0.1, epsilon=0.1),
         "Adamax": lambda: legacy.Adamax(0.1),
         "Ftrl": lambda: legacy.Ftrl(0.1, l1_regularization_strength=0.001),
+        "Nadam": lambda: legacy.Nadam(0.1),
         "RMSprop": lambda: legacy.RMSprop(0.1, epsilon=0.01),
         "SGD, momentum, decay": lambda: legacy.SGD(0.1, momentum=0.9, decay=0.1),
         "SGD, schedule": lambda: legacy.SGD(tf.keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)),
