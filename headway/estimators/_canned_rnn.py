@@ -37,6 +37,9 @@ _CELLS = {
 }
 _SCOPE = "rnn_model"
 
+# That no `cell_type` was given, which `rnn_cell_fn` asks for.
+USE_DEFAULT = object()
+
 
 @dataclasses.dataclass(frozen=True)
 class RecurrentPart:
@@ -111,7 +114,7 @@ def recurrent_part(
       sequence_feature_columns: sequence columns.
       context_feature_columns: dense columns, or None.
       units: number of units in each layer, or in the only one; None with `rnn_cell_fn`.
-      cell_type: "simple_rnn", "lstm", "gru", or a class of cells; None for the default.
+      cell_type: "simple_rnn", "lstm", "gru", or a class of cells; `USE_DEFAULT` for the first.
       rnn_cell_fn: returns a Keras cell, or a list of them; None with `units`.
       mask_name: see `RecurrentPart`.
       optimizer: see `optimizer_maker`.
@@ -139,10 +142,10 @@ def _layer_maker(
     units: Any, cell_type: Any, rnn_cell_fn: Any, *, return_sequences: bool
 ) -> Callable[[], keras.layers.Layer]:
     if rnn_cell_fn is not None:
-        if units is not None or cell_type is not None:
+        if units is not None or cell_type is not USE_DEFAULT:
+            given = "" if cell_type is USE_DEFAULT else f", cell_type={cell_type!r}"
             raise ValueError(
-                "units and cell_type must not be specified when using rnn_cell_fn. Received: "
-                f"units={units!r}, cell_type={cell_type!r}."
+                f"units and cell_type must not be specified when using rnn_cell_fn. Received: units={units!r}{given}."
             )
         if not callable(rnn_cell_fn):
             raise ValueError(
@@ -150,7 +153,8 @@ def _layer_maker(
                 f"Received: {rnn_cell_fn!r}."
             )
         return lambda: keras.layers.RNN(_checked_cells(rnn_cell_fn()), return_sequences=return_sequences)
-    if cell_type is not None and not callable(cell_type) and cell_type not in _CELLS:
+    known = cell_type is USE_DEFAULT or callable(cell_type) or (isinstance(cell_type, str) and cell_type in _CELLS)
+    if not known:
         raise ValueError(
             "`cell_type` should be a class producing a RNN cell, or a string specifying the cell type. Supported "
             f"strings are: {list(_CELLS)}. Received: {cell_type!r}."
@@ -160,7 +164,7 @@ def _layer_maker(
     if isinstance(cell_type, str) and not hasattr(units, "__iter__"):
         layer = _CELLS[cell_type][1]
         return lambda: layer(numbers[0], return_sequences=return_sequences)
-    cell = cell_type if callable(cell_type) else _CELLS[cell_type or _DEFAULT_CELL][0]
+    cell = cell_type if callable(cell_type) else _CELLS[_DEFAULT_CELL if cell_type is USE_DEFAULT else cell_type][0]
 
     def make() -> keras.layers.Layer:
         cells = _checked_cells([cell(units=number) for number in numbers])
@@ -185,6 +189,11 @@ def _checked_cells(cells: Any) -> Any:
             raise ValueError(
                 "A RNN cell must be a Keras 3 layer with a `call` method and a `state_size`, such as "
                 f"keras.layers.LSTMCell(32). Received: {cell!r} of type {type(cell).__name__}."
+            )
+        if cell.built:
+            raise ValueError(
+                f"`rnn_cell_fn` must return new cells each time that it is called. Received {cell.name!r}, which has "
+                "variables already. Make the cells inside the function."
             )
     return cells
 
@@ -239,7 +248,7 @@ class RNNEstimator(CannedEstimator):
         sequence_feature_columns: Iterable[FeatureColumn],
         context_feature_columns: Iterable[FeatureColumn] | None = None,
         units: int | Iterable[int] | None = None,
-        cell_type: str | Callable[..., Any] | None = None,
+        cell_type: Any = USE_DEFAULT,
         rnn_cell_fn: Callable[[], Any] | None = None,
         return_sequences: bool = False,
         model_dir: str | os.PathLike[str] | None = None,
@@ -323,7 +332,7 @@ class RNNClassifier(CannedEstimator):
         sequence_feature_columns: Iterable[FeatureColumn],
         context_feature_columns: Iterable[FeatureColumn] | None = None,
         units: int | Iterable[int] | None = None,
-        cell_type: str | Callable[..., Any] | None = None,
+        cell_type: Any = USE_DEFAULT,
         rnn_cell_fn: Callable[[], Any] | None = None,
         return_sequences: bool = False,
         model_dir: str | os.PathLike[str] | None = None,

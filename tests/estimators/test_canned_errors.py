@@ -21,7 +21,39 @@ Combined = estimators.DNNLinearCombinedClassifier
 DNN = estimators.DNNClassifier
 Linear = estimators.LinearClassifier
 
+STEPS = fc.sequence_numeric_column("steps")
+RNN = estimators.RNNClassifier
+
+
+def _cells() -> Any:
+    return [keras.layers.GRUCell(2)]
+
+
 ARGUMENTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: RNN([STEPS]), ValueError, "`units` must be the number of units in each recurrent layer, such as [32, 16]"),
+    (lambda: RNN([STEPS], units=[2, 0]), ValueError, "Received: [2, 0]."),
+    (lambda: RNN([STEPS], units=[]), ValueError, "Received: []."),
+    (lambda: RNN([STEPS], units=2, cell_type="rnn"), ValueError, "['simple_rnn', 'lstm', 'gru']. Received: 'rnn'."),
+    (lambda: RNN([STEPS], units=2, cell_type=["gru"]), ValueError, "Received: ['gru']."),
+    (
+        lambda: RNN([STEPS], units=2, rnn_cell_fn=_cells),
+        ValueError,
+        "units and cell_type must not be specified when using rnn_cell_fn. Received: units=2.",
+    ),
+    (lambda: RNN([STEPS], cell_type="gru", rnn_cell_fn=_cells), ValueError, "Received: units=None, cell_type='gru'."),
+    (lambda: RNN([STEPS], rnn_cell_fn="gru"), ValueError, "`rnn_cell_fn` must be a function without arguments"),
+    (lambda: RNN([X], units=2), ValueError, "`sequence_feature_columns`:"),
+    (lambda: RNN([STEPS], [STEPS], units=2), ValueError, "`context_feature_columns`:"),
+    (
+        lambda: RNN([STEPS], units=2, return_sequences=True, weight_column=fc.numeric_column("w")),
+        ValueError,
+        "`weight_column` must be None or the name of a feature where `return_sequences` is set to True.",
+    ),
+    (
+        lambda: estimators.RNNEstimator(heads.BinaryClassHead(), [STEPS], units=2, return_sequences=True),
+        ValueError,
+        "Provided head must be a `SequentialHeadWrapper` object when `return_sequences` is set to True",
+    ),
     (lambda: Combined(), ValueError, "Either linear_feature_columns or dnn_feature_columns must be defined."),
     (
         lambda: Combined(linear_feature_columns=[], dnn_feature_columns=[]),

@@ -36,7 +36,7 @@ IN_TESTS = [
     ("rnn_steps_layer", "by_name"),
     ("rnn_estimator", "by_name"),
 ]
-CLASSES = types.SimpleNamespace(SequentialHeadWrapper=sequential_head.SequentialHeadWrapper)
+CLASSES = types.SimpleNamespace(v1=tf.compat.v1.estimator, SequentialHeadWrapper=sequential_head.SequentialHeadWrapper)
 for module in (tf.estimator, tf.estimator.experimental):
     vars(CLASSES).update({name: getattr(module, name) for name in dir(module) if name[0].isupper()})
 

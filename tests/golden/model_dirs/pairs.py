@@ -40,6 +40,27 @@ OPTIMIZERS = {
     # As a string, which means tf.estimator's own learning rate for the model, and clipping in recurrent ones.
     "by_name": ("Adagrad", None),
 }
+# The same for the models of tf.compat.v1.estimator: (class of tf.compat.v1.train, arguments).
+V1_OPTIMIZERS = {
+    "SGD": ("GradientDescentOptimizer", {"learning_rate": 0.1}),
+    "momentum": ("MomentumOptimizer", {"learning_rate": 0.05, "momentum": 0.9}),
+    "nesterov": ("MomentumOptimizer", {"learning_rate": 0.05, "momentum": 0.8, "use_nesterov": True}),
+    "Adagrad": ("AdagradOptimizer", {"learning_rate": 0.1}),
+    "Adam": ("AdamOptimizer", {"learning_rate": 0.01, "beta1": 0.8, "epsilon": 1e-4}),
+    "RMSProp": ("RMSPropOptimizer", {"learning_rate": 0.01, "momentum": 0.6}),
+    "RMSProp_centered": ("RMSPropOptimizer", {"learning_rate": 0.01, "centered": True, "epsilon": 1e-3}),
+    "Adadelta": ("AdadeltaOptimizer", {"learning_rate": 0.5}),
+    "Ftrl": ("FtrlOptimizer", {"learning_rate": 0.1}),
+    "Ftrl_all": (
+        "FtrlOptimizer",
+        {
+            "learning_rate": 0.1,
+            "l1_regularization_strength": 0.01,
+            "l2_regularization_strength": 0.02,
+            "l2_shrinkage_regularization_strength": 0.05,
+        },
+    ),
+}
 
 _SEQUENCES = {"sequence_feature_columns": "sequences", "context_feature_columns": "context"}
 # Name of the model: (class, kind of labels, arguments). "deep", "linear", "sequences" and "context" stand for columns.
@@ -107,6 +128,12 @@ MODELS = {
         {**_SEQUENCES, "units": [3, 2], "cell_type": "lstm", "return_sequences": True, "head": "sequential"},
     ),
 }
+# Those of tf.compat.v1.estimator.
+MODELS |= {
+    "v1_dnn_classifier": MODELS["dnn_classifier"],
+    "v1_linear_regressor": MODELS["linear_regressor"],
+    "v1_combined_classifier": MODELS["combined_classifier"],
+}
 _ALL = ("dnn_classifier", "linear_regressor", "combined_classifier")
 _SOME = ("SGD_momentum", "Adam", "Nadam", "RMSprop_centered", "Adadelta", "Ftrl_l1_l2", "by_name")
 PAIRS = [(model, optimizer) for model in _ALL for optimizer in OPTIMIZERS]
@@ -115,7 +142,12 @@ PAIRS += [
     for model in ("dnn_regressor", "linear_classifier", "combined_regressor", "baseline_classifier", "rnn_lstm_stacked")
     for optimizer in _SOME
 ]
-PAIRS += [(model, "by_name") for model in MODELS if model not in {known for known, _ in PAIRS}]
+PAIRS += [
+    (model, "by_name") for model in MODELS if not model.startswith("v1") and model not in {known for known, _ in PAIRS}
+]
+PAIRS += [("v1_linear_regressor", optimizer) for optimizer in V1_OPTIMIZERS]
+PAIRS += [("v1_dnn_classifier", optimizer) for optimizer in ("nesterov", "Adam", "RMSProp_centered", "Ftrl_all")]
+PAIRS += [("v1_combined_classifier", optimizer) for optimizer in ("momentum", "RMSProp", "Adadelta")]
 PAIRS += [("rnn_gru", optimizer) for optimizer in ("SGD_nesterov", "Adamax", "RMSprop_both", "clipped")]
 
 
@@ -199,11 +231,13 @@ def build(model, optimizer, classes, fc, optimizers, layers, **kwargs):
             made[key] = _head(value, classes)
         else:
             made[key] = value
-    name, settings = OPTIMIZERS[optimizer]
+    is_v1 = model.startswith("v1")
+    name, settings = (V1_OPTIMIZERS if is_v1 else OPTIMIZERS)[optimizer]
+    optimizers = tf.compat.v1.train if is_v1 else optimizers
     given = name if settings is None else lambda: getattr(optimizers, name)(**settings)
-    for argument in ("linear_optimizer", "dnn_optimizer") if model.startswith("combined") else ("optimizer",):
+    for argument in ("linear_optimizer", "dnn_optimizer") if "combined" in model else ("optimizer",):
         made[argument] = given
-    return getattr(classes, kind)(**made, **kwargs)
+    return getattr(classes.v1 if is_v1 else classes, kind)(**made, **kwargs)
 
 
 def _head(name, classes):

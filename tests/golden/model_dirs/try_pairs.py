@@ -20,9 +20,10 @@ import pairs
 import tensorflow as tf
 
 from headway import estimators, feature_columns, heads
+from headway.tf_estimator import v1
 
 CLASSES = types.SimpleNamespace(
-    **{name: getattr(module, name) for module in (estimators, heads) for name in module.__all__}
+    v1=v1, **{name: getattr(module, name) for module in (estimators, heads) for name in module.__all__}
 )
 
 
