@@ -68,15 +68,12 @@ class TreeInputs:
 def _one_id(inputs: TransformedBatch, column: IdColumn) -> tf.Tensor:
     """Returns the id of each row, int64 `[B, 1]`, -1 where there is none."""
     ids = inputs.lookup(column).dense_ids()
-    width = ids.shape[1]
-    if width == 1:
+    if ids.shape[1] == 1:
         return ids
     several = (
         f"Trees take one value of a categorical column in each row. Feature column {column.name!r} has several: wrap "
         f"it, `indicator_column({column.name})`."
     )
-    if width is not None and width > 1:
-        raise ValueError(several)
     # A sparse or ragged feature, as serialised examples have it, may hold one value in each row all the same.
     most = tf.reduce_max(tf.concat([tf.math.count_nonzero(ids >= 0, 1), [0]], 0))
     ids = stop_unless(most <= 1, f"{several} Number of values in a row: ", [most], then=ids)

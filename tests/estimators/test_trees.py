@@ -200,6 +200,7 @@ def endless() -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((TABLE, LABELS["two"])).batch(10).repeat()
 
 
+MANY = tf.ragged.constant([[1], [2, 0]])
 TAGS = fc.categorical_column_with_identity("tags", 3)
 
 
@@ -217,11 +218,7 @@ TAGS = fc.categorical_column_with_identity("tags", 3)
         (lambda m: m.feature_importances(), "Could not find trained model in model_dir"),
         (lambda m: GradientBoostedTreesClassifier([TAGS]).train(rows("two")), "'tags' has several"),
         (
-            lambda m: GradientBoostedTreesClassifier([TAGS]).train(
-                lambda: tf.data.Dataset.from_tensor_slices(({"tags": tf.ragged.constant([[1], [2, 0]])}, [0, 1])).batch(
-                    2
-                )
-            ),
+            lambda m: GradientBoostedTreesClassifier([TAGS]).train(lambda: ({"tags": MANY}, [0, 1]), steps=1),
             "'tags' has several.*Number of values in a row: 2",
         ),
         (lambda m: make("two", m.model_dir, learner_options={"no": 1}).train(rows("two")), "YDF cannot learn.*'no'"),
