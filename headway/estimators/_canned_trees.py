@@ -26,6 +26,7 @@ from headway.feature_columns._checks import check_columns
 from headway.feature_columns._embedding import EmbeddingColumn
 from headway.feature_columns._protocol import DenseColumn, IdColumn, SequenceColumn
 from headway.feature_columns._shared_embedding import SharedEmbeddingColumn
+from headway.feature_columns._weighted import WeightedCategoricalColumn
 from headway.heads import Head, RegressionHead
 from headway.heads._extra_metrics import Given
 
@@ -110,6 +111,9 @@ class _Trees(CannedEstimator):
         self._ydf = _ydf()
         self._n_classes, self._options = n_classes, dict(options)
         self._part = _TreesPart(_tree_inputs(columns))
+        if config is None or isinstance(config, RunConfig):
+            # A number that is not there is a value like others.
+            config = (config or RunConfig()).replace(check_input=False)
         super().__init__(head, [self._part], weight_column, model_dir=model_dir, config=config)
 
     def train(
@@ -254,6 +258,11 @@ class _Trees(CannedEstimator):
         self._at(path)
         return super().export_saved_model(export_dir_base, *args, **kwargs)
 
+    def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> Any:
+        """Returns a Keras 3 model of raw features with the trees; see `Estimator.to_keras`."""
+        self._at(None if checkpoint_path is None else os.fspath(checkpoint_path))
+        return super().to_keras(checkpoint_path)
+
     def feature_importances(self, normalize: bool = True) -> dict[str, float]:
         """Returns by how much the conditions on each feature have lowered the loss in training, the most first.
 
@@ -312,6 +321,10 @@ def _tree_inputs(columns: Any) -> TreeInputs:
             column = column.categorical_column
         if isinstance(column, SequenceColumn) or getattr(column, "sequence", None) is not None:
             raise ValueError(f"`feature_columns`: {column.name!r} is a sequence, and trees take none.")
+        if isinstance(column, WeightedCategoricalColumn):
+            raise ValueError(
+                f"`feature_columns`: trees know no weights of ids. Wrap {column.name!r}: `indicator_column(column)`."
+            )
         if isinstance(column, DenseColumn):
             numbers.append(column)
         else:

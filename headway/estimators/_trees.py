@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from headway.feature_columns._protocol import DenseColumn, FeatureColumn, IdColumn
 from headway.feature_columns._transformed_batch import TransformedBatch
+from headway.heads._checks import stop_unless
 
 Array = npt.NDArray[Any]
 
@@ -65,13 +66,18 @@ class TreeInputs:
 
 
 def _one_id(inputs: TransformedBatch, column: IdColumn) -> tf.Tensor:
+    """Returns the id of each row, int64 `[B, 1]`, -1 where there is none."""
     ids = inputs.lookup(column).dense_ids()
-    if ids.shape[1] != 1:
-        raise ValueError(
-            f"Trees take one value of a categorical column in each row. Feature column {column.name!r} may have "
-            f"several: wrap it, `indicator_column({column.name})`."
-        )
-    return ids
+    if ids.shape[1] == 1:
+        return ids
+    several = (
+        f"Trees take one value of a categorical column in each row. Feature column {column.name!r} has several: wrap "
+        f"it, `indicator_column({column.name})`."
+    )
+    # A sparse or ragged feature, as serialised examples have it, may hold one value in each row all the same.
+    most = tf.reduce_max(tf.concat([tf.math.count_nonzero(ids >= 0, 1), [0]], 0))
+    ids = stop_unless(most <= 1, f"{several} Number of values in a row: ", [most], then=ids)
+    return tf.maximum(tf.reduce_max(ids, 1, keepdims=True), -1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -141,6 +141,18 @@ def test_what_is_reloaded_and_what_is_exported_predict_the_same(
     np.testing.assert_allclose(answer, expected, rtol=1e-6, atol=1e-6)
 
 
+def test_a_keras_model_and_sparse_words_give_the_same(trained: dict[str, Any]) -> None:
+    data = {feature: values[:50] for feature, values in OTHERS.items()}
+    expected = np.stack(
+        [row["logits"] for row in trained["two"].predict(input_pipelines.from_arrays(data, batch_size=50))]
+    )
+    # As tf.io.parse_example gives it: no value where the word is missing.
+    city = tf.ragged.constant([[word] if word else [] for word in data["city"]]).to_sparse()
+    for form in (data["city"], city):
+        found = trained["two"].to_keras()({**{k: tf.constant(v) for k, v in data.items()}, "city": form})["logits"]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_two_replicas_and_a_batch_without_rows_change_no_metric(
     trained: dict[str, Any], mirrored: tf.distribute.MirroredStrategy
 ) -> None:
@@ -176,6 +188,7 @@ def test_training_again_makes_new_trees_and_older_ones_can_be_had(tmp_path: path
         ({"feature_columns": []}, "`feature_columns`: feature_columns must not be empty"),
         ({"feature_columns": [CITY, fc.embedding_column(CITY, 2)]}, r"each column once. Received.*\['city'\]"),
         ({"feature_columns": [fc.sequence_numeric_column("load")]}, "'load' is a sequence, and trees take none"),
+        ({"feature_columns": [fc.weighted_categorical_column(CITY, "weight")]}, "trees know no weights of ids"),
     ],
 )
 def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
@@ -187,6 +200,7 @@ def endless() -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((TABLE, LABELS["two"])).batch(10).repeat()
 
 
+MANY = tf.ragged.constant([[1], [2, 0]])
 TAGS = fc.categorical_column_with_identity("tags", 3)
 
 
@@ -202,7 +216,11 @@ TAGS = fc.categorical_column_with_identity("tags", 3)
         (lambda m: m.train(input_pipelines.from_arrays(TABLE, [0.5] * ROWS, batch_size=9)), "nothing between.*0.5"),
         (lambda m: m.evaluate(rows("two")), "Could not find trained model in model_dir"),
         (lambda m: m.feature_importances(), "Could not find trained model in model_dir"),
-        (lambda m: GradientBoostedTreesClassifier([TAGS]).train(rows("two")), "'tags' may have several"),
+        (lambda m: GradientBoostedTreesClassifier([TAGS]).train(rows("two")), "'tags' has several"),
+        (
+            lambda m: GradientBoostedTreesClassifier([TAGS]).train(lambda: ({"tags": MANY}, [0, 1]), steps=1),
+            "'tags' has several.*Number of values in a row: 2",
+        ),
         (lambda m: make("two", m.model_dir, learner_options={"no": 1}).train(rows("two")), "YDF cannot learn.*'no'"),
     ],
 )
