@@ -101,6 +101,8 @@ def test_an_iterator_goes_on_where_an_interrupted_run_was(tmp_path: pathlib.Path
 
     for steps in (3, 2):
         _estimator(model_fn, tmp_path, resume_input="always").train(_one_shot(_rows()), steps=steps)
+    # The place itself is saved, not only how many batches were taken.
+    assert list(tmp_path.glob("model.ckpt-5.input.*"))
     # Rows 0, 2, 4 of the first run, then 6 and again 0; all of them one more, by the operation after get_next.
     assert seen == [1.0, 1.25, 1.5, 1.75, 1.0]
 
