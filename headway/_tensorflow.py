@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -120,11 +120,16 @@ def fresh_collections(graph: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        for key in list(graph.collections):
-            graph.clear_collection(key)
-        for key, values in kept.items():
-            for value in values:
-                graph.add_to_collection(key, value)
+        set_collections(graph, kept)
+
+
+def set_collections(graph: Any, collections: Mapping[str, Sequence[Any]]) -> None:
+    """Lets a graph have these collections, and no others."""
+    for key in list(graph.collections):
+        graph.clear_collection(key)
+    for key, values in collections.items():
+        for value in values:
+            graph.add_to_collection(key, value)
 
 
 def optimizer_slots(optimizer: Any, kind: str) -> list[Any]:

@@ -262,6 +262,8 @@ def _places(key: str) -> list[tuple[Any, str]]:
         "summary": [(summary_ops_v2, "write"), (tf.summary, "write"), (tf.compat.v2.summary, "write")],
         # (table): fills a table. In a function TensorFlow would fill it in every step.
         "table": [(lookup_ops.InitializableLookupTableBase, "_initialize")],
+        # (replica context, function, ...): where one replica waits for the others.
+        "merge_call": [(tf.distribute.ReplicaContext, "merge_call")],
         # (optimizer, loss, var_list, ...) and (optimizer, pairs, ...)
         "compute_gradients": [(optimizer, "compute_gradients")],
         "apply_gradients": [(optimizer, "apply_gradients")],

@@ -8,6 +8,7 @@ second `train`, `evaluate` or `predict` traces nothing.
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway import _tensorflow
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _hooks, _metric_values, _structure, _threads
 from headway.estimators._model import Model, ModelCall
@@ -163,7 +165,10 @@ class Program(abc.ABC):
 
         # compat.v1 optimizers make their slots where the replicas meet, which is outside each replica's own scope. The
         # strategy's scope comes first, or the strategy would ask the store for a variable on each device.
-        with strategy.scope(), self.model.store.call(self.mode, may_create=False):
+        # The graph's collections change while one replica waits for another: here are those that were there before.
+        graph = tf.compat.v1.get_default_graph()
+        collections = contextlib.nullcontext() if self.eager else _tensorflow.fresh_collections(graph)
+        with collections, strategy.scope(), self.model.store.call(self.mode, may_create=False):
             results = strategy.run(run, args=(elements, *args))
         flat = [strategy.experimental_local_results(value) for value in tf.nest.flatten(results)]
         # What is one and the same object in all replicas comes back once.

@@ -36,6 +36,7 @@ def answered(store: VariableStore, tables: OwnTables) -> Iterator[None]:
         "summary": _write,
         "compute_gradients": _compute_gradients,
         "apply_gradients": _apply_gradients,
+        "merge_call": _merge_call,
     }
     with contextlib.ExitStack() as scopes:
         for key, handler in handlers.items():
@@ -64,3 +65,15 @@ def _compute_gradients(
 def _apply_gradients(original: Any, optimizer: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
     pairs = [(gradient, _tensorflow.keras_variable_value(variable)) for gradient, variable in grads_and_vars]
     return original(optimizer, pairs, *args, **kwargs)
+
+
+def _merge_call(original: Any, *args: Any, **kwargs: Any) -> Any:
+    """Keeps what a replica has in the collections of the graph from others, which run while it waits."""
+    graph = tf.compat.v1.get_default_graph()
+    if _context.current() is None or tf.executing_eagerly():
+        return original(*args, **kwargs)
+    own = {key: graph.get_collection(key) for key in list(graph.collections)}
+    try:
+        return original(*args, **kwargs)
+    finally:
+        _tensorflow.set_collections(graph, own)

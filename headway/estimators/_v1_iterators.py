@@ -92,7 +92,6 @@ def _mapped(input_fn: Callable[[], Any], datasets: list[Any]) -> tf.data.Dataset
 
     flat_specs = tf.nest.flatten(specs, expand_composites=True)
     try:
-        # Only what the outputs need runs: neither the datasets that input_fn makes again, nor their iterators.
         traced = tf.compat.v1.wrap_function(follow, flat_specs)
     except NeedsGraph:
         raise
@@ -101,6 +100,9 @@ def _mapped(input_fn: Callable[[], Any], datasets: list[Any]) -> tf.data.Dataset
             "what input_fn does with the batches of an iterator cannot be traced "
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         ) from error
+
+    # Only what the outputs need: not the datasets that input_fn has made again, with which no place could be saved.
+    traced = traced.prune(traced.inputs[: len(flat_specs)], traced.outputs)
 
     def to_result(*elements: Any) -> Any:
         outputs = traced(*tf.nest.flatten(elements, expand_composites=True))

@@ -250,8 +250,14 @@ class VariableStore:
         if graph is not None:
             if _tensorflow.keras_scope() is None:
                 _take_name(graph, call, name)
+                variable = self._for_updates(variable) if role == "metric" else variable
             _register(graph, variable, kwargs)
         return variable
+
+    def _for_updates(self, variable: tf.Variable) -> tf.Variable:
+        """Returns what an update of a metric can be traced for: outside replicas that is the part of one of them."""
+        inside = tf.distribute.get_strategy() is self.strategy and not tf.distribute.in_cross_replica_context()
+        return variable if inside else self.strategy.experimental_local_results(variable)[0]
 
     def _create(self, call: Call, name: str, kwargs: dict[str, Any]) -> tf.Variable:
         initial = kwargs.get("initial_value")

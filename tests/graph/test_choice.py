@@ -35,6 +35,15 @@ def initializable() -> Any:
     return iterator.get_next()
 
 
+def two_batches() -> Any:
+    iterator = v1.data.make_one_shot_iterator(rows())
+    return iterator.get_next()[0], iterator.get_next()[1]
+
+
+def scaffold() -> Any:
+    return v1.train.Scaffold(init_fn=lambda scaffold, session: None)
+
+
 def tensors() -> Any:
     return {"x": tf.constant(X)}, tf.constant(Y)
 
@@ -107,22 +116,41 @@ CASES: dict[str, tuple[dict[str, Any], Any, list[Any], str | None]] = {
     "a hook that counts": ({}, rows, [Counting()], None),
     "a hook that fetches": ({}, rows, [Fetching()], f"{GRAPH}: the hook Fetching"),
     "a hook with a session": ({}, rows, [WithSession()], f"{GRAPH}: the hook WithSession"),
-    "a hook of TensorFlow": ({}, rows, [v1.train.StopAtStepHook(num_steps=2)], f"{GRAPH}: the hook StopAtStepHook"),
+    "a hook of TensorFlow": ({}, rows, [v1.train.StopAtStepHook(num_steps=2)], None),
+    "one for sessions": (
+        {},
+        rows,
+        [v1.train.FinalOpsHook("loss:0")],
+        f"{GRAPH}: the hook FinalOpsHook",
+    ),
     "a hook of model_fn": (
         {"hooks": lambda loss: [v1.train.LoggingTensorHook({"loss": loss}, every_n_iter=1)]},
         rows,
         [],
-        f"{GRAPH}: model_fn returned the hook LoggingTensorHook",
+        None,
     ),
-    "a scaffold": ({"scaffold": v1.train.Scaffold}, rows, [], f"{GRAPH}: model_fn returned a Scaffold"),
+    "one of model_fn for sessions": (
+        {"hooks": lambda loss: [v1.train.FinalOpsHook("w/Read/ReadVariableOp:0")]},
+        rows,
+        [],
+        f"{GRAPH}: model_fn returned the hook FinalOpsHook",
+    ),
+    "a scaffold": ({"scaffold": v1.train.Scaffold}, rows, [], None),
+    "one with init_fn": (
+        {"scaffold": scaffold},
+        rows,
+        [],
+        f"{GRAPH}: model_fn returned a Scaffold with init_fn",
+    ),
     "a placeholder": (
         {"logits": with_placeholder},
         rows,
         [v1.train.FeedFnHook(lambda: {"scale:0": 1.0})],
         f"{GRAPH}: the hook FeedFnHook",
     ),
-    "a one-shot iterator": ({}, one_shot, [], f"{GRAPH}: input_fn takes its batches from an iterator"),
-    "an initializable iterator": ({}, initializable, [], f"{GRAPH}: input_fn does not run in a compiled function"),
+    "a one-shot iterator": ({}, one_shot, [], None),
+    "several batches in a step": ({}, two_batches, [], f"{GRAPH}: input_fn takes several batches of an iterator"),
+    "an initializable iterator": ({}, initializable, [], None),
     "model_fn raises": ({"logits": in_a_graph_only}, rows, [], f"{GRAPH}: model_fn does not run in a compiled"),
     "Keras layers and an iterator": ({"logits": dense}, one_shot, [], None),
     "Keras layers and a hook": ({"logits": dense}, rows, [Fetching()], f"{GRAPH}: the hook Fetching"),
@@ -184,11 +212,11 @@ def test_an_evaluation_may_need_a_session_where_training_does_not(
     estimator.train(rows, steps=1)
     with caplog.at_level(logging.INFO, "headway"):
         assert estimator.evaluate(rows, steps=1)["global_step"] == 1
-    assert "This call uses the graph runtime: model_fn returned the hook LoggingTensorHook" in caplog.text
+    assert "This call uses the graph runtime: the hook LoggingTensorHook asks for tensors" in caplog.text
     estimator.train(rows, steps=1)
     assert not list(tmp_path.glob("*.meta"))
     # One that has trained nothing yet can still go to a graph altogether.
-    later = Estimator(model(scaffold=v1.train.Scaffold), config=RunConfig(model_dir=str(tmp_path), progress="none"))
+    later = Estimator(model(scaffold=scaffold), config=RunConfig(model_dir=str(tmp_path), progress="none"))
     assert later.evaluate(rows, steps=1)["global_step"] == 2
     later.train(rows, steps=1)
     assert list(tmp_path.glob("model.ckpt-3.meta"))
@@ -221,8 +249,8 @@ def test_what_cannot_be_is_refused(tmp_path: pathlib.Path) -> None:
         Estimator(
             model(logits=lambda x: keras.layers.BatchNormalization()(x)), config=config.replace(runtime="graph")
         ).train(rows, steps=1)
-    with pytest.raises(ValueError, match=r"model_fn returned a Scaffold, which only a session knows"):
-        Estimator(model(scaffold=v1.train.Scaffold), config=config.replace(runtime="function")).train(rows, steps=1)
+    with pytest.raises(ValueError, match=r"model_fn returned a Scaffold with init_fn, which only a session knows"):
+        Estimator(model(scaffold=scaffold), config=config.replace(runtime="function")).train(rows, steps=1)
     with pytest.raises(ValueError, match=r"`gradient_clipping=1.0` is for compiled functions"):
         config.replace(runtime="graph", gradient_clipping=1.0)
 
