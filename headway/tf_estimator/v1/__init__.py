@@ -27,8 +27,8 @@ from headway.estimators import add_metrics as add_metrics
 from headway.estimators import classifier_parse_example_spec as classifier_parse_example_spec
 from headway.estimators import regressor_parse_example_spec as regressor_parse_example_spec
 from headway.estimators import train_and_evaluate as train_and_evaluate
+from headway.heads import BaseHead as Head
 from headway.heads import BinaryClassHead as BinaryClassHead
-from headway.heads import Head as Head
 from headway.heads import LogisticRegressionHead as LogisticRegressionHead
 from headway.heads import MultiClassHead as MultiClassHead
 from headway.heads import MultiHead as MultiHead
