@@ -35,6 +35,8 @@ def _load(name: str) -> types.ModuleType:
 
 
 program = _load("idiom_program")
+for _name in ("idiom_model", "variable_cases", "step_cases", "run_cases"):
+    _load(_name)
 cases = _load("cases")
 
 
