@@ -209,7 +209,7 @@ class Estimator:
         Args:
           input_fn: a function that returns a `tf.data.Dataset` of `(features, labels)` batches, a headway pipeline, or
             tensors; or a pipeline.
-          hooks: headway hooks, or SessionRunHooks that need no session.
+          hooks: headway hooks or SessionRunHooks. Those that need a session take the model to the graph runtime.
           steps: number of steps to make in this call.
           max_steps: global step to reach; nothing is done if it is reached already.
           saving_listeners: `tf.compat.v1.train.CheckpointSaverListener`s, called around each checkpoint.

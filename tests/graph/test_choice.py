@@ -48,6 +48,12 @@ def tensors() -> Any:
     return {"x": tf.constant(X)}, tf.constant(Y)
 
 
+def queue() -> Any:
+    x, y = v1.train.slice_input_producer([tf.constant(X), tf.constant(Y)], shuffle=False)
+    x, y = v1.train.batch([x, y], 2)
+    return {"x": x}, y
+
+
 class Fetching(v1.train.SessionRunHook):  # type: ignore[misc]
     def before_run(self, run_context: Any) -> Any:
         return v1.train.SessionRunArgs("loss:0")
@@ -151,6 +157,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, list[Any], str | None]] = {
     "a one-shot iterator": ({}, one_shot, [], None),
     "several batches in a step": ({}, two_batches, [], f"{GRAPH}: input_fn takes several batches of an iterator"),
     "an initializable iterator": ({}, initializable, [], None),
+    "a queue": ({}, queue, [], f"{GRAPH}: input_fn does not run in a compiled function"),
     "model_fn raises": ({"logits": in_a_graph_only}, rows, [], f"{GRAPH}: model_fn does not run in a compiled"),
     "Keras layers and an iterator": ({"logits": dense}, one_shot, [], None),
     "Keras layers and a hook": ({"logits": dense}, rows, [Fetching()], f"{GRAPH}: the hook Fetching"),

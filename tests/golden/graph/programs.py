@@ -318,8 +318,8 @@ def summaries(api, folder):
     est.train(rows(), hooks=[stopping, saver], steps=9)
     est.evaluate(rows(1, 4))
     files = sorted(re.sub(r"\d{10}.*", "*", name) for name in os.listdir(folder))
-    # The place in the input is headway's own.
-    files = [name for name in files if ".input" not in name]
+    # The place in the input is headway's own, and only a session saves its graph beside a checkpoint.
+    files = [name for name in files if ".input" not in name and not name.endswith(".meta")]
     return [files, tags(folder), tags(os.path.join(folder, "mine")), tags(os.path.join(folder, "eval"))]
 
 
