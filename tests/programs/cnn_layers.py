@@ -63,7 +63,7 @@ def cnn_model_fn(features, labels, mode):
         inputs=net,
         units=3,
         kernel_initializer=shared.seeded(5),
-        kernel_constraint=tf.keras.constraints.MaxNorm(0.8),
+        kernel_constraint=tf.keras.constraints.MaxNorm(1.5),
         name="logits",
     )
 
