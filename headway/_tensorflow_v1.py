@@ -59,7 +59,7 @@ def keras_2_of_v1(name: str) -> Any:
     """
     kinds = {"regularizers": keras.regularizers.Regularizer, "constraints": keras.constraints.Constraint}
     for module_name, kind in kinds.items():
-        module = importlib.import_module(f"tf_keras.src.{module_name}")
+        module: Any = importlib.import_module(f"tf_keras.src.{module_name}")
         if not hasattr(module.get, "__wrapped__"):
             module.get = _get_of_both(module.get, kind)
     return importlib.import_module(f"tf_keras.api._v1.keras.__internal__.legacy.{name}")
@@ -70,7 +70,7 @@ def _get_of_both(get: Callable[[Any], Any], kind: type) -> Callable[[Any], Any]:
 
     @functools.wraps(get)
     def get_of_both(identifier: Any) -> Any:
-        found = get(identifier)
+        found: Any = get(identifier)
         return (lambda variable: found(tf.convert_to_tensor(variable))) if isinstance(found, kind) else found
 
     return get_of_both
