@@ -11,6 +11,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras.src import optimizers as keras_optimizers
 from tensorflow.python.ops import lookup_ops, summary_ops_v2
@@ -54,9 +55,25 @@ def compat_modules(version: str) -> list[Any]:
 def keras_2_of_v1(name: str) -> Any:
     """Returns the module of Keras 2 that `tf.compat.v1.layers` ("layers") and `nn.rnn_cell` ("rnn_cell") were.
 
-    Can go with compat.v1.
+    Their layers take regularizers and constraints of Keras 3 as well. Can go with compat.v1.
     """
+    kinds = {"regularizers": keras.regularizers.Regularizer, "constraints": keras.constraints.Constraint}
+    for module_name, kind in kinds.items():
+        module: Any = importlib.import_module(f"tf_keras.src.{module_name}")
+        if not hasattr(module.get, "__wrapped__"):
+            module.get = _get_of_both(module.get, kind)
     return importlib.import_module(f"tf_keras.api._v1.keras.__internal__.legacy.{name}")
+
+
+def _get_of_both(get: Callable[[Any], Any], kind: type) -> Callable[[Any], Any]:
+    """Returns `get` of Keras 2 for objects of a kind of Keras 3 too, which know no reference variables."""
+
+    @functools.wraps(get)
+    def get_of_both(identifier: Any) -> Any:
+        found: Any = get(identifier)
+        return (lambda variable: found(tf.convert_to_tensor(variable))) if isinstance(found, kind) else found
+
+    return get_of_both
 
 
 def keras_2(version: str) -> Any:

@@ -59,7 +59,13 @@ def cnn_model_fn(features, labels, mode):
     )
     # A rate of zero: what is dropped would differ from run to run.
     net = tf.layers.dropout(net, rate=0.0, training=training)
-    logits = tf.layers.dense(inputs=net, units=3, kernel_initializer=shared.seeded(5), name="logits")
+    logits = tf.layers.dense(
+        inputs=net,
+        units=3,
+        kernel_initializer=shared.seeded(5),
+        kernel_constraint=tf.keras.constraints.MaxNorm(1.5),
+        name="logits",
+    )
 
     predictions = {
         "classes": tf.argmax(input=logits, axis=1),

@@ -5,7 +5,7 @@
     python compare.py --oracle /path/to/python --record    also writes tests/golden/programs/
 
 The oracle is a Python that has TensorFlow 2.15 and tf.estimator. headway runs in the Python that runs this file, by
-`headway run`. Times are those of whole processes, the import of TensorFlow included.
+`headway run`. Times are seconds of a processor that whole processes take, the import of TensorFlow included.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import json
 import math
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def run(command: list[str], name: str) -> tuple[dict[str, Any] | None, float, st
     """Runs a program in a process of its own; returns its results or None, seconds, and the end of its log."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [*command, str(FOLDER / f"{name}.py"), "--dir", folder],
             capture_output=True,
@@ -82,7 +82,8 @@ def run(command: list[str], name: str) -> tuple[dict[str, Any] | None, float, st
             env=environment,
             check=False,
         )
-        seconds = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     log = done.stderr[-3000:]
     return (result(done.stdout) if done.returncode == 0 else None), seconds, log
 
