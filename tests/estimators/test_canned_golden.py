@@ -49,11 +49,6 @@ CLASSES = types.SimpleNamespace(
         for name in (f"{prefix}Classifier", f"{prefix}Regressor", f"{prefix}Estimator")
     },
 )
-# Scalars that Keras 3 keeps as plain numbers, and the count of an optimizer's steps, which tf.estimator tied to the
-# global step.
-ONLY_OLD += ("l1_regularization_strength", "l2_regularization_strength")
-# How near variables come after more training. Keras 3's RMSprop adds epsilon under the square root, Keras 2's outside.
-TOLERANCES = {"dnn_classifier_rmsprop": 1e-4}
 
 
 def values(name: str, when: str) -> dict[str, np.ndarray]:
@@ -146,9 +141,8 @@ def test_a_model_dir_of_tf_estimator_goes_on(name: str, tmp_path: pathlib.Path) 
 
     estimator.train(rows_of(name, epochs=None), steps=cases.MORE_STEPS)
     assert_same_variables(estimator.get_variable_names(), golden["variables"])
-    tolerance = TOLERANCES.get(name, 1e-5)
     for key, value in values(name, "after").items():
         if key in estimator.get_variable_names():
             found = estimator.get_variable_value(key)
-            np.testing.assert_allclose(found, value, rtol=tolerance, atol=tolerance, err_msg=key)
+            np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-5, err_msg=key)
     assert tags(tmp_path) == golden["tags"]
