@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,6 +24,7 @@ from headway.estimators._optimizers import OptimizerMaker, optimizer_maker
 from headway.estimators._run_config import RunConfig
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head, SequentialHeadWrapper
+from headway.heads._extra_metrics import Given
 
 Optimizer = Any  # a name, a Keras optimizer, or a function that returns one
 
@@ -309,6 +310,9 @@ class RNNClassifier(CannedEstimator):
         goes before the mask that follows from the columns.
       config: a `RunConfig`.
       warm_start_from: path of a checkpoint, or `WarmStartSettings`; used when `model_dir` has no checkpoint yet.
+      label_smoothing: see `headway.heads.BinaryClassHead`.
+      class_weights: see `headway.heads.BinaryClassHead`.
+      metrics: further metrics; see `headway.heads.BinaryClassHead`.
 
     Raises:
       ValueError: if an argument is not as above, before anything is computed.
@@ -344,8 +348,13 @@ class RNNClassifier(CannedEstimator):
         sequence_mask: str = "sequence_mask",
         config: RunConfig | None = None,
         warm_start_from: Any = None,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[Any, float] | Sequence[float] | None = None,
+        metrics: Given = None,
     ) -> None:
-        head = classification_head(n_classes, weight_column, label_vocabulary, loss_reduction)
+        options = {"label_smoothing": label_smoothing, "class_weights": class_weights, "metrics": metrics}
+        head = classification_head(n_classes, weight_column, label_vocabulary, loss_reduction, **options)
         if return_sequences:
             if weight_column is not None and not isinstance(weight_column, str):
                 raise ValueError(

@@ -141,9 +141,8 @@ def test_a_model_dir_of_tf_estimator_goes_on(name: str, tmp_path: pathlib.Path) 
 
     estimator.train(rows_of(name, epochs=None), steps=cases.MORE_STEPS)
     assert_same_variables(estimator.get_variable_names(), golden["variables"])
-    tolerance = 1e-5
     for key, value in values(name, "after").items():
         if key in estimator.get_variable_names():
             found = estimator.get_variable_value(key)
-            np.testing.assert_allclose(found, value, rtol=tolerance, atol=tolerance, err_msg=key)
+            np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-5, err_msg=key)
     assert tags(tmp_path) == golden["tags"]
