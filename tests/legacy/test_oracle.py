@@ -37,8 +37,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Any, Any]:
     return program(*arguments), GOLDEN[request.param]
 
 
-# Settings of optimizers, which Keras 2 kept as variables. An optimizer that a head or a ready-made model is given
-# becomes one of Keras 3, which keeps its count of steps and its rate.
+# Settings of optimizers, which Keras 2 kept as variables; one of Keras 3 has its count of steps besides.
 _SETTING = re.compile(r"(training/)?[A-Z]\w*/(beta|beta_[12]|decay|iter|learning_rate(_power)?|l[12]_\w+|momentum|rho)")
 
 
