@@ -70,8 +70,11 @@ def _get_of_both(get: Callable[[Any], Any], kind: type) -> Callable[[Any], Any]:
 
     @functools.wraps(get)
     def get_of_both(identifier: Any) -> Any:
-        found: Any = get(identifier)
-        return (lambda variable: found(tf.convert_to_tensor(variable))) if isinstance(found, kind) else found
+        found = get(identifier)
+        if not isinstance(found, kind):
+            return found
+        of_tensor: Any = found
+        return lambda variable: of_tensor(tf.convert_to_tensor(variable))
 
     return get_of_both
 

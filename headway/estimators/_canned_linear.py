@@ -13,7 +13,6 @@ from headway.estimators._canned_model import (
     linear_part,
 )
 from headway.estimators._run_config import RunConfig
-from headway.estimators._sdca import LinearSDCA
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head, RegressionHead
 from headway.heads._extra_metrics import Given
@@ -76,11 +75,6 @@ class LinearClassifier(CannedEstimator):
         class_weights: Mapping[Any, float] | Sequence[float] | None = None,
         metrics: Given = None,
     ) -> None:
-        if isinstance(optimizer, LinearSDCA) and (label_smoothing or class_weights is not None):
-            raise ValueError(
-                "LinearSDCA knows no `label_smoothing` and no `class_weights`. Pass another optimizer, or put the "
-                "weights of the classes into the `weight_column`."
-            )
         options = {"label_smoothing": label_smoothing, "class_weights": class_weights, "metrics": metrics}
         super().__init__(
             classification_head(n_classes, weight_column, label_vocabulary, loss_reduction, **options),

@@ -109,6 +109,11 @@ class LinearSDCA:
         Raises:
           ValueError: if it cannot train a model with this head.
         """
+        if isinstance(head, BinaryClassHead | RegressionHead) and not head.has_usual_loss:
+            raise ValueError(
+                "LinearSDCA knows no `loss_fn`, no `label_smoothing` and no `class_weights`. Pass another optimizer, "
+                "or put the weights of the classes into the `weight_column`."
+            )
         if type(head) is BinaryClassHead:
             return "logistic_loss"
         if type(head) is RegressionHead and head.logits_dimension == 1:

@@ -96,6 +96,11 @@ class ElementwiseHead(BaseHead):
         """`"sum_over_batch_size"` or `"sum"`."""
         return self._loss_reduction
 
+    @property
+    def has_usual_loss(self) -> bool:
+        """Whether the loss is the usual one of this kind of head, weighted by rows alone."""
+        return self._loss_fn is None and not self._label_smoothing and self._class_weights is None
+
     @abc.abstractmethod
     def _checked_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
         """Returns the labels as the loss takes them; raises if they do not fit."""

@@ -87,7 +87,14 @@ ARGUMENTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: Linear([X], optimizer=estimators.LinearSDCA("id"), class_weights=[1.0, 2.0]),
         ValueError,
-        "LinearSDCA knows no `label_smoothing` and no `class_weights`.",
+        "LinearSDCA knows no `loss_fn`, no `label_smoothing` and no `class_weights`.",
+    ),
+    (
+        lambda: estimators.LinearEstimator(
+            heads.BinaryClassHead(label_smoothing=0.1), [X], optimizer=estimators.LinearSDCA("id")
+        ),
+        ValueError,
+        "LinearSDCA knows no `loss_fn`, no `label_smoothing` and no `class_weights`.",
     ),
     (lambda: DNN([2], [X], weight_column=3), TypeError, "Weight column must be either a string or NumericColumn."),
     (
