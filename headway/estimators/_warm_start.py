@@ -85,7 +85,8 @@ class WarmStartSettings:
 def _expression_of(item: Any) -> Any:
     """Returns the regular expression for a variable's full name, and anything else as it is."""
     if isinstance(item, keras.Variable):
-        return re.escape(item.path) + "$"
+        # A model counts its names for the process: layer and weight tell the variable apart from others.
+        return f"(.*/)?{re.escape('/'.join(item.path.split('/')[-2:]))}$"
     return re.escape(item.name.removesuffix(":0")) + "$" if isinstance(item, tf.Variable) else item
 
 
