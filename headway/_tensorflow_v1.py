@@ -70,8 +70,9 @@ def _get_of_both(get: Callable[[Any], Any], kind: type) -> Callable[[Any], Any]:
 
     @functools.wraps(get)
     def get_of_both(identifier: Any) -> Any:
-        found: Any = get(identifier)
-        return (lambda variable: found(tf.convert_to_tensor(variable))) if isinstance(found, kind) else found
+        found = get(identifier)
+        of_a_tensor: Any = found
+        return (lambda variable: of_a_tensor(tf.convert_to_tensor(variable))) if isinstance(found, kind) else found
 
     return get_of_both
 
