@@ -57,6 +57,17 @@ def input_fn(words, tags, params=None, shuffle_and_repeat=False):
     return dataset.padded_batch(params.get("batch_size", 20), shapes, defaults).prefetch(1)
 
 
+def metrics_of(tags, pred_ids, weights, indices):
+    entity = tf.reduce_any(tf.equal(tf.expand_dims(tags, -1), tf.constant(indices, tf.int64)), axis=-1)
+    found = tf.reduce_any(tf.equal(tf.expand_dims(pred_ids, -1), tf.constant(indices, tf.int64)), axis=-1)
+    return {
+        "acc": tf.metrics.accuracy(tags, pred_ids, weights),
+        "precision": tf.metrics.precision(entity, found, weights),
+        "recall": tf.metrics.recall(entity, found, weights),
+        "confusion": tf.metrics.mean_iou(tags, pred_ids, len(indices) + 1, weights),
+    }
+
+
 def model_fn(features, labels, mode, params):
     if isinstance(features, dict):
         features = features["words"], features["nwords"]
@@ -111,14 +122,7 @@ def model_fn(features, labels, mode, params):
     tags = vocab_tags.lookup(labels)
     weights = tf.cast(mask, tf.float32)
     loss = tf.losses.sparse_softmax_cross_entropy(tags, logits, weights=weights)
-    entity = tf.reduce_any(tf.equal(tf.expand_dims(tags, -1), tf.constant(indices, tf.int64)), axis=-1)
-    found = tf.reduce_any(tf.equal(tf.expand_dims(pred_ids, -1), tf.constant(indices, tf.int64)), axis=-1)
-    metrics = {
-        "acc": tf.metrics.accuracy(tags, pred_ids, weights),
-        "precision": tf.metrics.precision(entity, found, weights),
-        "recall": tf.metrics.recall(entity, found, weights),
-        "confusion": tf.metrics.mean_iou(tags, pred_ids, num_tags, weights),
-    }
+    metrics = metrics_of(tags, pred_ids, weights, indices)
     for metric_name in ("acc", "precision", "recall"):
         tf.summary.scalar(metric_name, metrics[metric_name][1])
     if mode == tf.estimator.ModeKeys.EVAL:
