@@ -19,7 +19,13 @@ import pytest
 import tensorflow as tf
 
 # The scripts that made the golden values run with another TensorFlow.
-collect_ignore_glob = ["tests/golden/*"]
+# Programs are run by their tests, each in a process of its own.
+collect_ignore_glob = [
+    "tests/golden/*",
+    "tests/programs/[!t]*.py",
+    "tests/programs/t[!e]*.py",
+    "tests/programs/tex*.py",
+]
 
 # Devices cannot be split once TensorFlow has used them. One CPU as two serves the tests of replicas.
 tf.config.set_logical_device_configuration(

@@ -60,12 +60,15 @@ def input_fn(words, tags, params=None, shuffle_and_repeat=False):
 def metrics_of(tags, pred_ids, weights, indices):
     entity = tf.reduce_any(tf.equal(tf.expand_dims(tags, -1), tf.constant(indices, tf.int64)), axis=-1)
     found = tf.reduce_any(tf.equal(tf.expand_dims(pred_ids, -1), tf.constant(indices, tf.int64)), axis=-1)
-    return {
+    metrics = {
         "acc": tf.metrics.accuracy(tags, pred_ids, weights),
         "precision": tf.metrics.precision(entity, found, weights),
         "recall": tf.metrics.recall(entity, found, weights),
         "confusion": tf.metrics.mean_iou(tags, pred_ids, len(indices) + 1, weights),
     }
+    for metric_name in ("acc", "precision", "recall"):
+        tf.summary.scalar(metric_name, metrics[metric_name][1])
+    return metrics
 
 
 def model_fn(features, labels, mode, params):
@@ -123,8 +126,6 @@ def model_fn(features, labels, mode, params):
     weights = tf.cast(mask, tf.float32)
     loss = tf.losses.sparse_softmax_cross_entropy(tags, logits, weights=weights)
     metrics = metrics_of(tags, pred_ids, weights, indices)
-    for metric_name in ("acc", "precision", "recall"):
-        tf.summary.scalar(metric_name, metrics[metric_name][1])
     if mode == tf.estimator.ModeKeys.EVAL:
         return tf.estimator.EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
     train_op = tf.train.AdamOptimizer(0.01).minimize(loss, global_step=tf.train.get_or_create_global_step())
