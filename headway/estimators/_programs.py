@@ -197,7 +197,10 @@ class Program(abc.ABC):
 
         # Unlike tf.function, wrap_function runs only what its outputs need: no side effect of the model_fn happens
         # here.
+        before = self.spec
         initial = tf.compat.v1.wrap_function(init, tf.nest.flatten(specs))
+        # The metrics of this call are those of no replica: what the steps have counted is read from the steps' own.
+        self.spec = self.spec if before is None else before
         if store.unset:
             values = initial(*[_structure.empty(spec, rows=1) for spec in tf.nest.flatten(specs)])
             for name, value in zip(names, values, strict=True):

@@ -98,7 +98,8 @@ def table_of_store(store: VariableStore, title: str) -> VariableTable:
         entry = store.entries[name]
         role = "trainable" if entry.role == "model" and entry.variable.trainable else entry.role
         rows.append(VariableRow(name, tuple(entry.variable.shape), entry.variable.dtype.name, role))
-    return VariableTable(title, rows)
+    rows += [VariableRow(name, (), "float32", "optimizer") for name in store.constants if name not in store.entries]
+    return VariableTable(title, sorted(rows, key=lambda row: row.name))
 
 
 def table_of_tensors(tensors: Mapping[str, tuple[tuple[int, ...], str]], title: str) -> VariableTable:

@@ -25,7 +25,7 @@ from headway.estimators import (
     LinearRegressor,
     RunConfig,
     ServingInputReceiver,
-    _exporting,
+    _saved_model,
     build_parsing_serving_input_receiver_fn,
     build_raw_supervised_input_receiver_fn,
 )
@@ -393,7 +393,7 @@ def test_a_failed_export_leaves_nothing(line: pathlib.Path, tmp_path: pathlib.Pa
     def no_space(*_: Any) -> None:
         raise OSError("no space left on the device")
 
-    monkeypatch.setattr(_exporting, "_flush_all", no_space)
+    monkeypatch.setattr(_saved_model, "_flush_all", no_space)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setattr("time.time", lambda: 1234567890.5)
     with pytest.raises(OSError, match="no space left"):

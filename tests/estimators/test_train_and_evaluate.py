@@ -174,7 +174,7 @@ def test_sigterm_ends_it_after_a_checkpoint_and_without_an_evaluation(
 
 def test_final_and_latest_exporters(small: Any, tmp_path: pathlib.Path, monkeypatch: Any) -> None:
     now = iter(range(2_000_000_000, 2_000_001_000))
-    monkeypatch.setattr("headway.estimators._exporting.time.time", lambda: next(now))
+    monkeypatch.setattr("headway.estimators._saved_model.time.time", lambda: next(now))
     folder = tmp_path / "model"
     left = folder / "export" / "latest" / "temp-1000000000"
     left.mkdir(parents=True)
@@ -202,7 +202,7 @@ def best_exports(model: Any, folder: pathlib.Path, exporter: BestExporter, losse
 
 def test_best_exporter_goes_on_where_the_run_before_was(small: Any, tmp_path: pathlib.Path, monkeypatch: Any) -> None:
     now = iter(range(2_000_000_000, 2_000_001_000))
-    monkeypatch.setattr("headway.estimators._exporting.time.time", lambda: next(now))
+    monkeypatch.setattr("headway.estimators._saved_model.time.time", lambda: next(now))
     folder = tmp_path / "model"
     model = small.estimator(small.linear, folder).train(small.input_fn(), steps=1)
     model.evaluate(small.input_fn(repeat=1))  # so that the input is known
