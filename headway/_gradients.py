@@ -10,13 +10,16 @@ import tensorflow as tf
 from headway import _context, _lookups
 
 
-def of_loss(loss: tf.Tensor, variables: list[tf.Variable], context: _context.StepContext) -> list[Any]:
+def of_loss(
+    loss: tf.Tensor, variables: list[tf.Variable], context: _context.StepContext, scale: Any = None
+) -> list[Any]:
     """Returns a gradient for each variable: a tensor, `tf.IndexedSlices`, or None where the loss needs it not.
 
     Args:
       loss: scalar.
       variables: what to differentiate by.
       context: the step's.
+      scale: what the loss is multiplied by, and with it the gradients; None for nothing.
 
     Raises:
       ValueError: if the loss depends on none of the variables.
@@ -24,6 +27,7 @@ def of_loss(loss: tf.Tensor, variables: list[tf.Variable], context: _context.Ste
     replicas = _context.num_replicas()
     if replicas > 1 and not context.loss_is_share:
         loss = loss / replicas
+    loss = loss if scale is None else loss * tf.cast(scale, loss.dtype)
     gradients = _in_graph(loss, variables, context) if context.tape is None else context.tape.gradient(loss, variables)
     missing = [variable.name for variable, gradient in zip(variables, gradients, strict=True) if gradient is None]
     if len(missing) == len(variables):
@@ -44,7 +48,9 @@ def of_loss(loss: tf.Tensor, variables: list[tf.Variable], context: _context.Ste
         gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
     if context.gradient_clipping is not None and context.gradient_accumulation == 1:
         # The norm of sparse gradients is that of their values, which must name each row once.
-        gradients, _ = tf.clip_by_global_norm([merged(gradient) for gradient in gradients], context.gradient_clipping)
+        limit = context.gradient_clipping if scale is None else context.gradient_clipping * scale
+        # A gradient that is not finite is for the optimizer's loss scale to skip, with all others of the step.
+        gradients, _ = tf.clip_by_global_norm([merged(gradient) for gradient in gradients], limit)
     return list(gradients)
 
 

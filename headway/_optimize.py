@@ -104,19 +104,22 @@ def minimize(
     context.uses |= {"gradient_clipping", "gradient_accumulation", "global_step"}
     pairs = [(_own(own, context), values, rule) for own, values, rule in pairs]
     with tf.control_dependencies([op for op in update_ops or () if op is not None and not tf.executing_eagerly()]):
-        gradients = iter(_gradients.of_loss(loss, [value for _, values, _ in pairs for value in values], context))
+        for own, values, _ in pairs:
+            if not isinstance(own, V1Optimizer) and not own.built:
+                # Nadam makes one of its variables outside its own scope.
+                with keras.name_scope(own.name, caller=own):
+                    own.build(values)
+        every = [value for _, values, _ in pairs for value in values]
+        gradients = iter(_gradients.of_loss(loss, every, context, _loss_scale([own for own, _, _ in pairs])))
         for own, values, rule in pairs:
             mine = [next(gradients) for _ in values]
             if isinstance(own, V1Optimizer):
                 own.apply(_as_parts(mine), values)
-                continue
-            if not own.built:
-                # Nadam makes one of its variables outside its own scope.
-                with keras.name_scope(own.name, caller=own):
-                    own.build(values)
             # Keras updates the variables of a strategy only where its replicas run.
-            if not context.variables_only:
+            elif not context.variables_only:
                 _apply(own, mine, values, rule)
+    if not context.variables_only:
+        _constrain(optimizer, variables)
     for own, _, _ in pairs:
         if not isinstance(own, V1Optimizer):
             context.values[_unused(f"learning_rate/{own.name}", context)] = tf.cast(own.learning_rate, tf.float32)
@@ -153,6 +156,35 @@ def _pairs(optimizer: Any, variables: Sequence[Any], formulas: str) -> _Pairs:
     return pairs
 
 
+def _loss_scale(optimizers: list[Any]) -> Any:
+    """Returns what the optimizers take the loss to be multiplied by; None for nothing."""
+    scaling = [
+        own
+        for own in optimizers
+        if isinstance(own, keras.optimizers.LossScaleOptimizer) or getattr(own, "loss_scale_factor", None) is not None
+    ]
+    if scaling and len(optimizers) > 1:
+        raise ValueError(
+            "A loss scale works with one optimizer: several share the gradients of one loss. Received: "
+            f"{[own.name for own in scaling]} with a scale, among {len(optimizers)} optimizers."
+        )
+    return scaling[0].scale_loss(tf.constant(1.0)) if scaling else None
+
+
+def _constrain(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Applies the constraints of variables, which layers and `tf.Variable` are given, after their update."""
+    given = (
+        [variable for _, mine in optimizer for variable in mine] if isinstance(optimizer, (list, tuple)) else variables
+    )
+    for variable in given:
+        constraint = getattr(variable, "constraint", None)
+        if constraint is not None:
+            value = _tensorflow.keras_variable_value(variable)
+            # By its handle, each replica changes its own copy; the copies are alike.
+            constrained = tf.convert_to_tensor(constraint(tf.convert_to_tensor(value)), value.dtype)
+            tf.raw_ops.AssignVariableOp(resource=value.handle, value=constrained)
+
+
 def _unused(key: str, context: _context.StepContext) -> str:
     taken = context.values
     return key if key not in taken else next(name for i in range(1, 99) if (name := f"{key}_{i}") not in taken)
@@ -176,7 +208,9 @@ def _own(optimizer: Any, context: _context.StepContext) -> Any:
     try:
         with tf.init_scope():
             config = optimizer.get_config()
-        return type(optimizer).from_config({**config, **changes})
+        own = type(optimizer).from_config({**config, **changes})
+        _tensorflow.copy_weight_decay_exclusions(optimizer, own)
+        return own
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(_NOT_REBUILDABLE.format(name=optimizer.name, reason=error)) from error
 
@@ -193,7 +227,11 @@ def _apply(
 
 def _apply_by_keras(optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # Keras squares the values of a sparse gradient, also where several belong to one row.
-    optimizer.apply(_as_parts([_gradients.merged(gradient) for gradient in gradients]), variables)
+    gradients = [_gradients.merged(gradient) for gradient in gradients]
+    if _context.num_replicas() > 1 and getattr(optimizer, "gradient_accumulation_steps", None) is None:
+        # Keras would clip the part of each replica. What is clipped before it leaves alone.
+        gradients = _updates.clipped(optimizer, gradients)
+    optimizer.apply(_as_parts(gradients), variables)
 
 
 def _as_parts(gradients: list[Any]) -> list[Any]:

@@ -107,6 +107,22 @@ def keras_variable_value(variable: Any) -> tf.Variable:
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
+def copy_weight_decay_exclusions(source: Any, target: Any) -> None:
+    """Leaves the variables out of the weight decay of one Keras optimizer that another one leaves out, by name.
+
+    The configuration of an optimizer does not hold them. Can go when it does.
+
+    Raises:
+      ValueError: if variables themselves are left out, which another model's are not.
+    """
+    if getattr(source, "_exclude_from_weight_decay", None):
+        raise ValueError(
+            "`exclude_from_weight_decay(var_list=...)` names variables that are not those of the model. Pass "
+            "`var_names`, or a function that makes the optimizer inside the model_fn"
+        )
+    target._exclude_from_weight_decay_pattern = getattr(source, "_exclude_from_weight_decay_pattern", None)
+
+
 @contextlib.contextmanager
 def fresh_collections(graph: Any) -> Iterator[None]:
     """Empties the collections of `graph` (v1 variables, summaries, ...), and puts them back at the end.

@@ -68,6 +68,12 @@ def apply(
     return True
 
 
+def clipped(optimizer: Any, gradients: list[Any]) -> list[Any]:
+    """Returns gradients clipped as the optimizer says; those of a scaled loss by limits of that scale."""
+    scale = getattr(optimizer, "loss_scale_factor", None) or 1.0
+    return _updates_keras_2.clipped(optimizer, gradients, scale)
+
+
 def _keras_2(optimizer: Any) -> Update | None:
     if getattr(optimizer, "amsgrad", False):
         return _updates_keras_2.AMSGRAD if type(optimizer) is keras.optimizers.Adam else None

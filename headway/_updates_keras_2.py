@@ -23,20 +23,25 @@ _NADAM_BASE, NADAM_SLOWING = 0.96, 0.004
 Update = Callable[[Any, tf.Tensor, list[Any], list[tf.Variable]], None]
 
 
-def clipped(optimizer: Any, gradients: list[Any]) -> list[Any]:
-    """Returns gradients clipped as the optimizer says: each by its norm, all by their norm, or each of their values."""
-    if not (optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue):
+def clipped(optimizer: Any, gradients: list[Any], scale: float = 1.0) -> list[Any]:
+    """Returns gradients clipped as the optimizer says: each by its norm, all by their norm, or each of their values.
+
+    Args:
+      optimizer: the optimizer.
+      gradients: one for each variable.
+      scale: what the gradients are multiplied by.
+    """
+    norm, global_norm, limit = (getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
+    if not (norm or global_norm or limit):
         return gradients
     # The norm of a sparse gradient is that of its values, which must name each row once.
     gradients = [_gradients.merged(gradient) for gradient in gradients]
-    if optimizer.clipnorm:
-        return [
-            _changed(gradient, lambda values: tf.clip_by_norm(values, optimizer.clipnorm)) for gradient in gradients
-        ]
-    if optimizer.global_clipnorm:
-        return list(tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0])
-    limit = optimizer.clipvalue
-    return [_changed(gradient, lambda values: tf.clip_by_value(values, -limit, limit)) for gradient in gradients]
+    if norm:
+        return [_changed(gradient, lambda values: tf.clip_by_norm(values, norm * scale)) for gradient in gradients]
+    if global_norm:
+        return list(tf.clip_by_global_norm(gradients, global_norm * scale)[0])
+    most = (limit or 0.0) * scale
+    return [_changed(gradient, lambda values: tf.clip_by_value(values, -most, most)) for gradient in gradients]
 
 
 def _changed(gradient: Any, change: Callable[[tf.Tensor], tf.Tensor]) -> Any:

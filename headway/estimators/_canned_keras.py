@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from headway import _tensorflow
+from headway.estimators._checkpoints import CheckpointError
 
 Predict = Callable[[Mapping[str, Any]], Mapping[str, tf.Tensor]]
 
@@ -44,7 +45,7 @@ class CannedKerasModel(keras.Model):
         self._predictions = predict
         self._by_name: dict[str, keras.Variable] = {}
         self._checkpoint = checkpoint
-        tf.function(self.call).get_concrete_function(dict(example))
+        tf.function(self.call, autograph=False).get_concrete_function(dict(example))
         # Keras and TensorFlow track variables in lists.
         self.held = list(self._by_name.values())
         self.built = True
@@ -73,7 +74,19 @@ class CannedKerasModel(keras.Model):
                 opened.enter_context(keras.name_scope(scope))
             initial = kwargs["initial_value"]
             start = initial() if callable(initial) else initial
-            value = np.asarray(self._checkpoint.get_tensor(name) if self._checkpoint.has_tensor(name) else start)
+            value = np.asarray(start)
+            if self._checkpoint.has_tensor(name):
+                value = np.asarray(self._checkpoint.get_tensor(name))
+            elif not name.endswith("seed_generator_state"):
+                raise CheckpointError(
+                    f"The checkpoint has no variable {name!r}, which the model has: it is that of another model, or of "
+                    "other columns. Give the estimator the arguments that it was trained with."
+                )
+            if value.shape != np.shape(start):
+                raise CheckpointError(
+                    f"The variable {name!r} has shape {value.shape} in the checkpoint and {np.shape(start)} in the "
+                    "model. Give the estimator the arguments that it was trained with."
+                )
             return keras.Variable(
                 value, dtype=value.dtype.name, trainable=bool(kwargs.get("trainable", True)), name=leaf, autocast=False
             )

@@ -136,23 +136,26 @@ def batch_norm(net: tf.Tensor, variable: Callable[..., tf.Variable], *, training
     net = tf.cast(net, tf.float32)
     mean, variance = moving_mean, moving_variance
     if training:
-        mean, variance = _moments(net)
+        mean, variance, rows = _moments(net)
+        # A batch without rows has no mean; it changes none.
+        mean, variance = tf.where(rows > 0, mean, moving_mean), tf.where(rows > 0, variance, moving_variance)
         moving_mean.assign_sub((moving_mean - mean) * (1.0 - _MOMENTUM))
         moving_variance.assign_sub((moving_variance - variance) * (1.0 - _MOMENTUM))
     return tf.nn.batch_normalization(net, mean, variance, beta, gamma, _EPSILON)
 
 
-def _moments(net: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns mean and variance over the rows of all replicas, `[n]` each."""
+def _moments(net: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns mean and variance over the rows of all replicas, `[n]` each, and the number of these rows."""
     replica = tf.distribute.get_replica_context()
+    rows = tf.cast(tf.shape(net)[0], tf.float32)
     if _context.num_replicas() == 1 or replica is None:
         mean, variance = tf.nn.moments(net, [0])
-        return mean, variance
+        return mean, variance, rows
     add_up = tf.distribute.ReduceOp.SUM
-    rows, total = replica.all_reduce(add_up, [tf.cast(tf.shape(net)[0], tf.float32), tf.reduce_sum(net, 0)])
-    mean = total / rows
+    rows, total = replica.all_reduce(add_up, [rows, tf.reduce_sum(net, 0)])
+    mean = total / tf.maximum(rows, 1.0)
     squares = replica.all_reduce(add_up, tf.reduce_sum(tf.math.squared_difference(net, mean), 0))
-    return mean, squares / rows
+    return mean, squares / tf.maximum(rows, 1.0), rows
 
 
 def summarize_layer(net: tf.Tensor, tag: str) -> None:

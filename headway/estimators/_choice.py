@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,15 @@ _OF_SESSIONS = {
     "get_operation_by_name",
     "merge_all",
     "placeholder",
+    "trainable_variables",
+    "global_variables",
+    "local_variables",
+    "model_variables",
+    "moving_average_variables",
+    "report_uninitialized_variables",
+    "get_variable",
+    "original_args",
+    "Saver",
 }
 
 
@@ -55,7 +65,8 @@ def check_hooks(hooks: Sequence[Any], why: str) -> None:
     if hook is not None:
         raise ValueError(
             f"The hook {hook} asks for tensors of a session, and there is no session: {why}. Use a headway hook: its "
-            "`run.values` has the loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook)."
+            "`run.values` has the loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook). For "
+            "a model_fn of TensorFlow 1, RunConfig(runtime='graph') makes a session."
         )
 
 
@@ -74,23 +85,31 @@ def _is_for_sessions(hook: Any) -> bool:
         return False
     if type(hook).__module__.startswith("tensorflow."):
         return True
-    fetches = any("SessionRunArgs" in code.co_names for code in _codes(getattr(type(hook), "before_run", None)))
-    return fetches or getattr(type(hook), "after_create_session", None) is not _BASE.after_create_session
+    return (
+        "SessionRunArgs" in _names(hook)
+        or getattr(type(hook), "after_create_session", None) is not _BASE.after_create_session
+    )
 
 
 def _needs_session(hook: Any) -> bool:
-    methods = ("begin", "after_create_session", "before_run", "after_run", "end")
     if all(callable(getattr(hook, verb, None)) for verb in ("due", "act")):
         return False
     if _is_for_sessions(hook):
         return True
-    names = {name for verb in methods for code in _codes(getattr(type(hook), verb, None)) for name in code.co_names}
     ends = {name for code in _codes(getattr(type(hook), "end", None)) for name in code.co_names}
-    return bool(names & _OF_SESSIONS) or "run" in ends
+    return bool(_names(hook) & _OF_SESSIONS) or "run" in ends
+
+
+def _names(hook: Any) -> set[str]:
+    """Returns what the methods of a hook mention: its own, helpers among them, and those it has from others."""
+    classes = [kind for kind in type(hook).__mro__ if kind not in (_BASE, object)]
+    members = [member for kind in classes for member in vars(kind).values()]
+    return {name for member in members for code in _codes(member) for name in code.co_names}
 
 
 def _codes(function: Any) -> Iterator[types.CodeType]:
-    code = getattr(function, "__code__", None)
+    function = getattr(function, "fget", None) or getattr(function, "__func__", function)
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
     todo = [] if code is None else [code]
     while todo:
         code = todo.pop()

@@ -115,7 +115,8 @@ class FunctionRuntime(Runtime):
         spec_hooks = program.spec.evaluation_hooks if program.spec is not None else ()
         hooks = [*hooks, *(adapted(hook) for hook in spec_hooks)]
         live = self._training is weights
-        with weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec) as path:
+        changed = self._changed(program)
+        with weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec, changed=changed) as path:
             result = _evaluation.evaluate(
                 program, iterator, tables, steps=steps, hooks=hooks, model_dir=setup.model_dir
             )
@@ -143,10 +144,16 @@ class FunctionRuntime(Runtime):
         spec_hooks = program.spec.prediction_hooks if program.spec is not None else ()
         hooks = [*hooks, *(adapted(hook) for hook in spec_hooks)]
         live = self._training is weights
-        with weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec):
+        changed = self._changed(program)
+        with weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec, changed=changed):
             run, ahead = BatchRun(setup.model_dir), pipeline.position_kind == "index"
             batches = _prediction.batches(program, iterator, tables, run, keys=keys, hooks=hooks, may_read_ahead=ahead)
             yield from _prediction.rows(batches) if single else batches
+
+    def _changed(self, program: Program) -> set[str]:
+        """Returns the names of the variables whose values must come back after evaluation or prediction."""
+        # Steps in Python leave no trace of what they change.
+        return set(program.model.store.entries) if program.eager else program.changed
 
     def export(self, request: ExportRequest) -> bytes:
         """See `Runtime.export`."""

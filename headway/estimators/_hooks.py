@@ -237,11 +237,12 @@ class SessionHookAdapter(Hook):
           ValueError: if it asks for tensors.
         """
         arguments = self.hook.before_run(_SessionRunContext(run, self.hook))
-        if arguments is not None and arguments.fetches:
+        if arguments is not None and (arguments.fetches or arguments.feed_dict):
             raise ValueError(
-                f"The hook {self.hook} asks for tensors of a session ({arguments.fetches}), and there is no session. "
-                "Use a headway hook: its `run.values` "
-                "has the loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook)."
+                f"The hook {self.hook} asks for tensors of a session, or feeds some "
+                f"({arguments.fetches or arguments.feed_dict}), and there is no session. Use a headway hook: its "
+                "`run.values` has the loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook). "
+                "For a model_fn of TensorFlow 1, RunConfig(runtime='graph') makes a session."
             )
 
 

@@ -165,7 +165,7 @@ class _Converted:
         labels, weights = labels if isinstance(labels, _Weighted) else (labels, None)
         trained = {id(variable) for variable in self.model.trainable_variables}
         variables = [
-            _variable(name, value, trainable=id(own) in trained)
+            _variable(name, value, trainable=id(own) in trained, constraint=getattr(own, "constraint", None))
             for name, value, own in zip(self.names, self.values, self.model.variables, strict=True)
         ]
         places = list(zip(self.model.variables, variables, strict=True))
@@ -314,12 +314,12 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _variable(name: str, value: np.ndarray[Any, Any], *, trainable: bool) -> tf.Variable:
+def _variable(name: str, value: np.ndarray[Any, Any], *, trainable: bool, constraint: Any) -> tf.Variable:
     # Replicas see other rows, and so come to other averages; of counters and seeds all have the same.
     means = np.issubdtype(value.dtype, np.floating)
     shared = tf.VariableAggregation.MEAN if means else tf.VariableAggregation.ONLY_FIRST_REPLICA
     aggregation = tf.VariableAggregation.NONE if trainable else shared
-    return tf.Variable(value, name=name, trainable=trainable, aggregation=aggregation)
+    return tf.Variable(value, name=name, trainable=trainable, aggregation=aggregation, constraint=constraint)
 
 
 def _fresh(metrics: Any) -> Any:

@@ -40,6 +40,7 @@ class ModelCall:
       context: its surroundings, with what heads and summaries left there.
       summary: serialised `Summary` of the step, a string scalar.
       unfetched: updates that were traced and must not run: see `_unfetched`.
+      changed: names of the variables of the model that evaluation or prediction may change.
     """
 
     spec: EstimatorSpec
@@ -47,6 +48,7 @@ class ModelCall:
     context: StepContext
     summary: tf.Tensor
     unfetched: list[Any] = dataclasses.field(default_factory=list)
+    changed: set[str] = dataclasses.field(default_factory=set)
 
 
 def argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -195,7 +197,10 @@ class Model:
             if mode == ModeKeys.TRAIN:
                 self._check_settings_used(context)
                 self._count_step(context, before, spec.train_op)
-            return ModelCall(spec, call, context, self._summary(graph, context), unfetched)
+            changed: set[str] = set()
+            if mode != ModeKeys.TRAIN and not tf.executing_eagerly():
+                changed = _unfetched.written(graph, self.store.entries, self.strategy)
+            return ModelCall(spec, call, context, self._summary(graph, context), unfetched, changed)
 
     def _context(
         self, mode: str, call: Call, record: tf.Tensor | None, tape: tf.GradientTape | None, variables_only: bool

@@ -74,6 +74,7 @@ class Program(abc.ABC):
     Attributes:
       spec: the `EstimatorSpec` of the first replica in the last call of the model_fn.
       graph: the graph of one step; None before `prepare`, and when steps run eagerly.
+      changed: names of the variables of the model that steps of evaluation or prediction may change.
       watched: names of tensors of the model_fn whose values in the last step of training are wanted among "values".
     """
 
@@ -90,6 +91,7 @@ class Program(abc.ABC):
         self.watched: tuple[str, ...] = ()
         self._traced: dict[str, Callable[..., Any]] = {}
         self._unfetched: list[tf.Operation] = []
+        self.changed: set[str] = set()
         self._run: Callable[..., Any] = self._not_prepared
 
     def prepare(self, iterator: Any, tables: Any) -> None:
@@ -132,6 +134,7 @@ class Program(abc.ABC):
         if outcome.unfetched or (self.mode != ModeKeys.TRAIN and makes_train_op):
             self._check_can_leave_out()
         self._unfetched += outcome.unfetched
+        self.changed |= outcome.changed
         return outcome
 
     def _check_can_leave_out(self) -> None:

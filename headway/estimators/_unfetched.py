@@ -42,17 +42,12 @@ def updates(
       entries: the variables of the model.
       strategy: the strategy under which they live.
     """
-    own = [entry for entry in entries.values() if not entry.by_keras and entry.role != "random"]
-    parts = [part for entry in own for part in strategy.experimental_local_results(entry.variable)]
-    handles = {id(part.handle) for part in parts}
-    inner = {id(inside) for outside, inside in graph.captures if id(outside) in handles}
-    candidates = [
-        op
-        for op in graph.get_operations()
-        if op.type not in _READS
-        and any(id(tensor) in inner for tensor in op.inputs)
-        and (op.type not in _CALLS or op.op_def.is_stateful)
-    ]
+    own = {
+        name: entry
+        for name, entry in entries.items()
+        if not entry.by_keras or entry.role == "optimizer" or entry.variable.trainable
+    }
+    candidates = [op for op, _ in _updates(graph, own, strategy)]
     training = spec.mode == ModeKeys.TRAIN
     if training and ("global_step" in context.uses or not any(op.type.startswith(_APPLIES) for op in candidates)):
         return []
@@ -60,6 +55,31 @@ def updates(
     found = [op for op in candidates if op not in reached]
     if training and not any(op.type.startswith(_APPLIES) for op in found):
         return []
+    return found
+
+
+def written(graph: Any, entries: Mapping[str, Entry], strategy: tf.distribute.Strategy) -> set[str]:
+    """Returns the names of the variables of the model that `graph` may change."""
+    return set().union(*(names for _, names in _updates(graph, entries, strategy)))
+
+
+def _updates(
+    graph: Any, entries: Mapping[str, Entry], strategy: tf.distribute.Strategy
+) -> list[tuple[tf.Operation, set[str]]]:
+    """Returns the operations of `graph` that may change variables, and their names; random state is none of them."""
+    names = {
+        id(part.handle): name
+        for name, entry in entries.items()
+        if entry.role != "random"
+        for part in strategy.experimental_local_results(entry.variable)
+    }
+    inner = {id(inside): names[id(outside)] for outside, inside in graph.captures if id(outside) in names}
+    found = []
+    for op in graph.get_operations():
+        if op.type not in _READS and (op.type not in _CALLS or op.op_def.is_stateful):
+            changed = {inner[id(tensor)] for tensor in op.inputs if id(tensor) in inner}
+            if changed:
+                found.append((op, changed))
     return found
 
 

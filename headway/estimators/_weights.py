@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
@@ -71,6 +71,7 @@ class Weights:
         *,
         live: bool,
         spec: EstimatorSpec | None = None,
+        changed: Iterable[str] = (),
     ) -> Iterator[str | None]:
         """Lets the variables have the values of a checkpoint.
 
@@ -78,19 +79,31 @@ class Weights:
           path: the checkpoint; None for the newest values.
           warm_start: used where there is no checkpoint at all.
           live: whether training is under way: its values are the newest, and come back at the end.
+          changed: names of variables that evaluation or prediction may change: they get their values back, as
+            tf.estimator read the checkpoint again for each call.
           spec: the spec whose Scaffold may say that variables get their values by other names.
 
         Yields:
           The path of the checkpoint whose values they have, as far as it is known.
         """
         restoring = _scaffold.restoring(spec)
-        with self._of(path, warm_start, live=live) as found:
+        with self._of(path, warm_start, live=live) as found, self._kept(changed):
             if restoring is None or not restoring.renamed:
                 yield found
                 return
             on_disk = found if found is not None and tf.io.gfile.exists(found + ".index") else None
             with _checkpoints.renamed(self.model.store, restoring.renamed, on_disk):
                 yield found
+
+    @contextlib.contextmanager
+    def _kept(self, names: Iterable[str]) -> Iterator[None]:
+        entries = self.model.store.entries
+        values = {name: tf.identity(entries[name].variable.read_value()) for name in names}
+        try:
+            yield
+        finally:
+            for name, value in values.items():
+                entries[name].variable.assign(value)
 
     @contextlib.contextmanager
     def _of(self, path: str | None, warm_start: WarmStartSettings | None, *, live: bool) -> Iterator[str | None]:

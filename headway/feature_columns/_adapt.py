@@ -82,7 +82,12 @@ def _sharing(columns: list[FeatureColumn]) -> list[set[FeatureColumn]]:
         if isinstance(column, SharedEmbeddingColumn):
             inside = {node.column for node in _tree.walk(column) if node.learned}
             tables.setdefault(column.table.name, set()).update(inside)
-    return [members for members in tables.values() if len(members) > 1]
+    groups: list[set[FeatureColumn]] = []
+    for members in tables.values():
+        # A column of two tables has one vocabulary in both.
+        overlapping = [group for group in groups if group & members]
+        groups = [group for group in groups if not group & members] + [members.union(*overlapping)]
+    return [members for members in groups if len(members) > 1]
 
 
 def _differing(stored: list[list[str]], given: list[list[str]]) -> list[str]:
