@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +15,18 @@ from headway import _tensorflow_v1
 from headway.legacy import _given, _private
 from headway.legacy._modules import BorrowedModule, Importer
 from headway.legacy._private import borrowed
+
+# They took `keep_dims` and `reduction_indices`, and take today's names as well.
+_REDUCTIONS = (
+    "reduce_all",
+    "reduce_any",
+    "reduce_logsumexp",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_min",
+    "reduce_prod",
+    "reduce_sum",
+)
 
 
 def apply(importer: Importer, *, keras_3: bool) -> None:
@@ -36,12 +49,24 @@ def apply(importer: Importer, *, keras_3: bool) -> None:
 
 
 def add_v1_names() -> None:
-    """Gives TensorFlow the names of `tf.compat.v1` that it does not have itself; those that it has stay as they are.
+    """Gives TensorFlow the names of `tf.compat.v1` that it does not have itself; most that it has stay as they are.
 
-    `tf.estimator` becomes that of TensorFlow 1 as a whole: its models sum the loss, and have other optimizers.
+    `tf.estimator` becomes that of TensorFlow 1 as a whole: its models sum the loss, and have other optimizers. So do
+    the functions whose arguments mean something else since: the second one of `tf.nn.dropout` was what to keep.
     """
-    tf.estimator = tf.compat.v1.estimator
-    _add_missing(tf, tf.compat.v1)
+    old = tf.compat.v1
+    tf.estimator = old.estimator
+    _add_missing(tf, old)
+    tf.nn.dropout = old.nn.dropout
+    for name in _REDUCTIONS:
+        setattr(tf, name, getattr(old, name))
+    for name in ("make_one_shot_iterator", "make_initializable_iterator"):
+        setattr(tf.data.Dataset, name, _method(name))
+
+
+def _method(name: str) -> Callable[..., Any]:
+    # Looked up at each call: estimators answer for these functions while they call an input_fn.
+    return lambda dataset, *args, **kwargs: getattr(tf.compat.v1.data, name)(dataset, *args, **kwargs)
 
 
 def _add_missing(new: Any, old: Any) -> None:

@@ -63,7 +63,8 @@ import tensorflow as tf
 
 
 def model_fn(features, labels, mode):
-    hidden = tf.layers.dense(features, 3)
+    with tf.control_dependencies([tf.assert_near(features, tf.ones([2, 2]), atol=0.01)]):
+        hidden = tf.layers.dense(features, 3)
     loss = tf.losses.mean_squared_error(labels, tf.layers.dense(hidden, 1))
     train_op = tf.train.GradientDescentOptimizer(0.1).minimize(loss, tf.train.get_global_step())
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
@@ -73,7 +74,13 @@ def fail():
     raise LookupError("of the program")
 
 
-data = lambda: tf.data.Dataset.from_tensors((tf.ones([2, 2]), tf.ones([2, 1])))
+def data():
+    # The second argument of dropout was what to keep: all, nearly.
+    kept = tf.nn.dropout(tf.ones([2, 2]), 0.999999)
+    dataset = tf.data.Dataset.from_tensors((kept, tf.reduce_mean(tf.ones([2, 3]), 1, keep_dims=True)))
+    return dataset.make_one_shot_iterator().get_next()
+
+
 tf.estimator.Estimator(model_fn, config=tf.estimator.RunConfig(save_summary_steps=None)).train(data)
 print(sys.argv[0].endswith("tf1.py"), sys.argv[1:], tf.estimator is tf.compat.v1.estimator, tf.VERSION[:2])
 fail()
