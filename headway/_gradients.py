@@ -96,16 +96,16 @@ def _in_graph(loss: tf.Tensor, variables: list[tf.Variable], context: _context.S
     lookups = [
         lookup
         for lookup in context.lookups
-        if lookup.vectors.graph is graph and any(id(table) in known for table in lookup.tables)
+        if lookup.result.graph is graph and any(id(table) in known for table in lookup.tables)
     ]
-    vectors = [lookup.vectors for lookup in lookups]
+    results = [lookup.result for lookup in lookups]
     # The derivatives by the variables leave out what goes through the lookups, whose own derivatives come beside them.
-    found = tf.gradients(loss, [*variables, *vectors], stop_gradients=vectors)
-    gradients, by_vectors = found[: len(variables)], found[len(variables) :]
+    found = tf.gradients(loss, [*variables, *results], stop_gradients=results)
+    gradients, by_results = found[: len(variables)], found[len(variables) :]
     parts: dict[int, list[Any]] = {id(variable): [] for variable in variables}
-    for lookup, gradient in zip(lookups, by_vectors, strict=True):
+    for lookup, gradient in zip(lookups, by_results, strict=True):
         if gradient is not None:
-            for table, part in zip(lookup.tables, _lookups.gradients_of_tables(lookup, gradient), strict=True):
+            for table, part in zip(lookup.tables, lookup.gradients(gradient), strict=True):
                 parts.get(id(table), []).append(part)
     return [_sum(gradient, parts[id(variable)]) for variable, gradient in zip(variables, gradients, strict=True)]
 

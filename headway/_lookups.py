@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
@@ -16,27 +17,98 @@ from headway import _context
 
 # A row of a table is known by its number in the low bits and that of the table above them.
 _ROW_BITS = 48
+# Tables with so many elements in all are copied into one, as that costs less than an operation for each of them.
+_FEW_ELEMENTS = 1 << 14
 
 
 class DistinctRows(tf.IndexedSlices):
     """A sparse gradient that names each row once."""
 
 
+class Lookup(Protocol):
+    """A lookup that a step has made."""
+
+    @property
+    def tables(self) -> tuple[tf.Variable, ...]:
+        """The variables, `[rows, units]` each."""
+
+    @property
+    def result(self) -> tf.Tensor:
+        """What came of it."""
+
+    def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
+        """Returns the gradient of each table, from that of the result."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Lookup:
-    """A lookup that a step has made.
+class StackedLookup:
+    """Rows of several tables, one below the other.
 
     Attributes:
       tables: variables `[rows, units]`.
       widths: how many of the `N` below belong to each table.
       ids: int64 `[N, B]`: the rows that were looked up, table after table.
-      vectors: `[N, B, units]`: what stands in them.
+      result: `[N, B, units]`: what stands in them.
     """
 
     tables: tuple[tf.Variable, ...]
     widths: tuple[int, ...]
     ids: tf.Tensor
-    vectors: tf.Tensor
+    result: tf.Tensor
+
+    def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
+        """Returns the gradient of each table, from that of the result."""
+        tables = range(len(self.tables))
+        number_of = [table for table in tables for _ in range(self.widths[table])]
+        marks = tf.constant([[number << _ROW_BITS] for number in number_of], tf.int64)
+        marked, position = tf.unique(tf.reshape(self.ids + marks, [-1]))
+        values = tf.reshape(gradient, [-1, self.tables[0].shape[1]])
+        summed = tf.math.unsorted_segment_sum(values, position, tf.size(marked))
+        rows = tf.bitwise.bitwise_and(marked, tf.constant((1 << _ROW_BITS) - 1, tf.int64))
+        # Rows are numbered in the order in which they come first, so those of a table stand together.
+        last = tf.reduce_max(tf.reshape(position, tf.shape(self.ids)), 1)
+        if len(number_of) > len(tables):
+            last = tf.math.segment_max(last, tf.constant(number_of))
+        # The largest of no numbers, in an empty batch, is the smallest there is.
+        ends = tf.maximum(last, -1) + 1
+        sizes = ends - tf.concat([[0], ends[:-1]], 0)
+        return _of_each(self.tables, tf.split(summed, sizes, num=len(tables)), tf.split(rows, sizes, num=len(tables)))
+
+
+@dataclasses.dataclass(frozen=True)
+class SummedLookup:
+    """The sum of rows of several small tables, which stand in one pile: before each table is a row of zeros.
+
+    Attributes:
+      tables: variables `[rows, units]`.
+      rows: int64 `[N, B]`: the rows of the pile that were looked up.
+      result: `[B, units]`: their sum.
+    """
+
+    tables: tuple[tf.Variable, ...]
+    rows: tf.Tensor
+    result: tf.Tensor
+
+    def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
+        """Returns the gradient of each table, from that of the result."""
+        sizes = [size for table in self.tables for size in (1, int(table.shape[0]))]
+        height = sum(sizes)
+        values = tf.tile(tf.expand_dims(gradient, 0), [self.rows.shape[0], 1, 1])
+        summed = tf.math.unsorted_segment_sum(values, self.rows, height)
+        # In piles of few rows, marking each costs a fraction of what a search for the distinct ones among the ids does.
+        touched = tf.raw_ops.DenseBincount(
+            input=tf.reshape(self.rows, [-1]),
+            size=tf.constant(height, tf.int64),
+            weights=tf.constant([], tf.int32),
+            binary_output=True,
+        )
+        found = tf.reshape(tf.where(touched), [-1])
+        row_in_piece = tf.constant([row for size in sizes for row in range(size)], tf.int64)
+        piece_of_row = tf.constant([piece for piece, size in enumerate(sizes) for _ in range(size)])
+        counts = tf.math.segment_sum(touched, piece_of_row)
+        values = tf.split(tf.gather(summed, found), counts, num=len(sizes))
+        rows = tf.split(tf.gather(row_in_piece, found), counts, num=len(sizes))
+        return _of_each(self.tables, values[1::2], rows[1::2])
 
 
 def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.Tensor) -> tf.Tensor:
@@ -49,38 +121,49 @@ def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.T
     """
     # The variable itself is looked up, not its value: the table is not copied and the gradient stays sparse.
     vectors = tf.concat([tf.nn.embedding_lookup(table, rows) for table, rows in zip(tables, ids, strict=True)], 0)
-    context = _context.current()
-    if context is not None and context.records_lookups and len(tables) > 1 and _context.num_replicas() == 1:
+    context = _recording(tables)
+    if context is not None:
         widths = tuple(int(rows.shape[0]) for rows in ids)
-        context.lookups.append(Lookup(tuple(tables), widths, whole, vectors))
+        context.lookups.append(StackedLookup(tuple(tables), widths, whole, vectors))
     return vectors
 
 
-def gradients_of_tables(lookup: Lookup, gradient: tf.Tensor) -> list[DistinctRows]:
-    """Returns the gradient of each table, from that of the vectors that were looked up.
+def can_sum(tables: Sequence[tf.Variable]) -> bool:
+    """Whether `summed` may be called: the tables are small, and the step takes gradients of what it notes."""
+    elements = sum(int(table.shape.num_elements()) for table in tables)
+    return elements <= _FEW_ELEMENTS and _recording(tables) is not None
+
+
+def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of rows of several tables, `[B, units]`; an id of -1 adds nothing.
 
     Args:
-      lookup: the lookup.
-      gradient: `[N, B, units]`.
+      tables: variables `[rows, units]`, for which `can_sum` holds.
+      widths: how many of the `N` below belong to each table.
+      ids: int64 `[N, B]`, each -1 or a row of its table, table after table.
     """
-    tables = range(len(lookup.tables))
-    number_of = [table for table in tables for _ in range(lookup.widths[table])]
-    marks = tf.constant([[number << _ROW_BITS] for number in number_of], tf.int64)
-    marked, position = tf.unique(tf.reshape(lookup.ids + marks, [-1]))
-    values = tf.reshape(gradient, [-1, lookup.tables[0].shape[1]])
-    summed = tf.math.unsorted_segment_sum(values, position, tf.size(marked))
-    rows = tf.bitwise.bitwise_and(marked, tf.constant((1 << _ROW_BITS) - 1, tf.int64))
-    # Rows are numbered in the order in which they come first, so those of a table stand together.
-    last = tf.reduce_max(tf.reshape(position, tf.shape(lookup.ids)), 1)
-    if len(number_of) > len(tables):
-        last = tf.math.segment_max(last, tf.constant(number_of))
-    # The largest of no numbers, in an empty batch, is the smallest there is.
-    ends = tf.maximum(last, -1) + 1
-    sizes = ends - tf.concat([[0], ends[:-1]], 0)
-    parts = zip(
-        lookup.tables,
-        tf.split(summed, sizes, num=len(tables)),
-        tf.split(rows, sizes, num=len(tables)),
-        strict=True,
-    )
+    nothing = tf.zeros([1, tables[0].shape[1]])
+    pile = tf.concat([part for table in tables for part in (nothing, tf.convert_to_tensor(table))], 0)
+    firsts = [1 + sum(int(table.shape[0]) + 1 for table in tables[:number]) for number in range(len(tables))]
+    first_of_each = [[first] for first, width in zip(firsts, widths, strict=True) for _ in range(width)]
+    rows = ids + tf.constant(first_of_each, tf.int64)
+    result = tf.reduce_sum(tf.gather(pile, rows), 0)
+    context = _recording(tables)
+    assert context is not None
+    context.lookups.append(SummedLookup(tuple(tables), rows, result))
+    return result
+
+
+def _recording(tables: Sequence[tf.Variable]) -> _context.StepContext | None:
+    """Returns the context that lookups in these tables are noted in; None if they are not."""
+    context = _context.current()
+    if context is None or not context.records_lookups or len(tables) < 2 or _context.num_replicas() > 1:
+        return None
+    return context
+
+
+def _of_each(
+    tables: Sequence[tf.Variable], values: Sequence[tf.Tensor], rows: Sequence[tf.Tensor]
+) -> list[DistinctRows]:
+    parts = zip(tables, values, rows, strict=True)
     return [DistinctRows(mine, own, tf.constant(table.shape.as_list(), tf.int64)) for table, mine, own in parts]

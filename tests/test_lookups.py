@@ -59,12 +59,64 @@ def test_gradients(batch: int, also_direct: bool) -> None:
 def test_each_row_comes_once() -> None:
     table, other = tf.Variable(TABLES[0]), tf.Variable(TABLES[1])
     ids = tf.constant([[3, 1, 3], [0, 0, 2]], tf.int64)
-    lookup = _lookups.Lookup((table, other), (1, 1), ids, tf.zeros([2, 3, UNITS]))
-    first, second = _lookups.gradients_of_tables(lookup, tf.ones([2, 3, UNITS]))
+    lookup = _lookups.StackedLookup((table, other), (1, 1), ids, tf.zeros([2, 3, UNITS]))
+    first, second = lookup.gradients(tf.ones([2, 3, UNITS]))
     assert first.indices.numpy().tolist() == [3, 1]
     assert first.values.numpy().tolist() == [[2.0, 2.0], [1.0, 1.0]]
     assert second.indices.numpy().tolist() == [0, 2]
     assert second.values.numpy().tolist() == [[2.0, 2.0], [1.0, 1.0]]
+
+
+def test_each_row_of_a_sum_comes_once_and_missing_ids_never() -> None:
+    table, other = tf.Variable(TABLES[0]), tf.Variable(TABLES[1])
+    # The first table's rows are 1 to 5 of the pile, the second's 7 to 9; before each stands what -1 finds.
+    rows = tf.constant([[4, 2, 4], [7, 6, 9]], tf.int64)
+    lookup = _lookups.SummedLookup((table, other), rows, tf.zeros([3, UNITS]))
+    first, second = lookup.gradients(tf.constant([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]))
+    assert first.indices.numpy().tolist() == [1, 3]
+    assert first.values.numpy().tolist() == [[2.0, 20.0], [4.0, 40.0]]
+    assert second.indices.numpy().tolist() == [0, 2]
+    assert second.values.numpy().tolist() == [[1.0, 10.0], [3.0, 30.0]]
+
+
+@pytest.mark.parametrize("batch", [6, 1, 0])
+@pytest.mark.parametrize("also_direct", [False, True], ids=["looked up", "also read directly"])
+def test_sums(batch: int, also_direct: bool) -> None:
+    rng = np.random.default_rng(batch)
+    ids = [rng.integers(-1, rows, (width, batch)) for width, rows in zip(WIDTHS, ROWS, strict=True)]
+    tables = [tf.Variable(table) for table in TABLES]
+    factors, counter = SCALE[0, :batch], tf.Variable(0, dtype=tf.int64)
+
+    @tf.function(autograph=False)
+    def step() -> tuple[tf.Tensor, list[Any]]:
+        context = _context.StepContext("train", counter, lambda _: True, records_lookups=True)
+        with _context.entered(context):
+            assert _lookups.can_sum(tables)
+            sums = _lookups.summed(tables, WIDTHS, tf.concat([tf.constant(part, tf.int64) for part in ids], 0))
+            loss = tf.reduce_sum(sums * factors) + tf.reduce_sum(tables[1]) * float(also_direct)
+            return sums, [tf.convert_to_tensor(part) for part in _gradients.of_loss(loss, tables, context)]
+
+    sums, gradients = step()
+    expected = np.zeros([batch, UNITS], "float32")
+    for number, (part, table) in enumerate(zip(ids, TABLES, strict=True)):
+        gradient = np.full_like(table, float(also_direct and number == 1))
+        for row in part:
+            there = row >= 0
+            expected[there] += table[row[there]]
+            np.add.at(gradient, row[there], factors[there])
+        np.testing.assert_allclose(gradients[number], gradient, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_only_few_elements_are_summed_in_one_pile() -> None:
+    step = tf.Variable(0, dtype=tf.int64)
+    small, large = tf.Variable(tf.zeros([8, 1])), tf.Variable(tf.zeros([20_000, 1]))
+    with _context.entered(_context.StepContext("train", step, lambda _: True, records_lookups=True)):
+        assert _lookups.can_sum([small, small])
+        assert not _lookups.can_sum([small, large])
+        assert not _lookups.can_sum([small])
+    with _context.entered(_context.StepContext("train", step, lambda _: True)):
+        assert not _lookups.can_sum([small, small])
 
 
 @pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])

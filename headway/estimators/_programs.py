@@ -210,12 +210,12 @@ class Program(abc.ABC):
                 store.entries[name].variable.assign(value)
             store.unset.clear()
 
-    def _step_function(self, step: Callable[..., Any], element_spec: Any, tables_spec: Any, *extra: Any) -> Any:
-        elements = tuple(element_spec for _ in range(self.local_replicas))
+    def _step_function(self, step: Callable[..., Any], batch_spec: Any, *further: Any) -> Any:
+        specs = (tuple(batch_spec for _ in range(self.local_replicas)), *further)
         self.graph = None
-        concrete = tf.function(step, autograph=False).get_concrete_function(elements, tables_spec, *extra)
+        concrete = tf.function(step, autograph=False).get_concrete_function(*specs)
         if self._unfetched:
-            reduced = self._without_training(step, (elements, tables_spec, *extra))
+            reduced = self._without_training(step, specs)
             self.graph = reduced.graph
             return reduced
         # Of a step that XLA compiles, the graph is the compiled part's.
@@ -246,7 +246,8 @@ class Program(abc.ABC):
 
     def _all_have(self, batches: tuple[Any, ...]) -> tf.Tensor:
         """Tells whether each replica, in each worker, has a batch: all of them make a step, or none does."""
-        have = tf.reduce_all([batch.has_value() for batch in batches])
+        each = [batch.has_value() for batch in batches]
+        have = each[0] if len(each) == 1 else tf.reduce_all(each)
         if not self.multi_worker:
             return have
         strategy = self.model.strategy
@@ -298,13 +299,13 @@ class TrainProgram(Program):
             batches = self._next(iterator)
             if not bool(self._all_have(batches)):
                 return Stretch(i, True, -1, outputs)
-            elements = tuple(batch.get_value() for batch in batches)
-            outputs = self._step(elements, tables, tf.constant(record and i + 1 == limit))
+            fetched = tuple(self._fetch(tables, batch.get_value()) for batch in batches)
+            outputs = self._step(fetched, tf.constant(record and i + 1 == limit))
             if bool(tf.math.is_nan(outputs["loss"])):
                 return Stretch(i + 1, False, i, outputs)
         return Stretch(limit, False, -1, outputs)
 
-    def _step(self, elements: tuple[Any, ...], tables: Any, record: tf.Tensor) -> dict[str, Any]:
+    def _step(self, batches: tuple[Any, ...], record: tf.Tensor) -> dict[str, Any]:
         shares: list[bool] = []
 
         def outputs_of(outcome: ModelCall) -> dict[str, Any]:
@@ -319,15 +320,16 @@ class TrainProgram(Program):
                 "summary": outcome.summary,
             }
 
-        def replica_step(element: Any, tables: Any, record: tf.Tensor) -> dict[str, Any]:
+        def replica_step(batch: Any, record: tf.Tensor) -> dict[str, Any]:
+            features_and_labels = _structure.split_batch(batch)
             if self.eager:
                 with tf.GradientTape(persistent=True) as tape:
-                    return outputs_of(self._call(tables, element, record=record, tape=tape))
+                    return outputs_of(self._call_model(*features_and_labels, record=record, tape=tape))
             if self.model.config.jit_compile:
-                return self._by_xla(_structure.split_batch(self._fetch(tables, element)), outputs_of)
-            return outputs_of(self._call(tables, element, record=record))
+                return self._by_xla(features_and_labels, outputs_of)
+            return outputs_of(self._call_model(*features_and_labels, record=record))
 
-        results = self._on_replicas(replica_step, elements, tables, record)
+        results = self._on_replicas(replica_step, batches, record)
         loss = self._reduce_loss([result["loss"] for result in results], mean=not shares[0])
         return {**results[0], "loss": loss}
 
@@ -364,34 +366,57 @@ class TrainProgram(Program):
         return loss / strategy.num_replicas_in_sync if mean else loss
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
-        step = self._step_function(self._step, element_spec, tables_spec, tf.TensorSpec([], tf.bool))
+        batch_spec = self._batch_spec(element_spec, tables_spec)
+        step = self._step_function(self._step, batch_spec, tf.TensorSpec([], tf.bool))
         # Operations between workers take their keys from the function that they are traced in, and find none where a
         # function that is already traced is called inside a loop.
         run_step = self._step if self.multi_worker else step
 
         def stretch(iterator: Any, tables: Any, limit: tf.Tensor, record: tf.Tensor) -> Any:
             def one(i: tf.Tensor, nan_at: tf.Tensor, batches: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
-                elements = tuple(batch.get_value() for batch in batches)
-                outputs = run_step(elements, tables, record & tf.equal(i + 1, limit))
+                outputs = run_step(tuple(batch.get_value() for batch in batches), record & tf.equal(i + 1, limit))
                 return tf.where(tf.math.is_nan(outputs["loss"]), i, nan_at), tf.nest.flatten(outputs)
 
+            def take() -> tuple[tf.Tensor, tuple[Any, ...]]:
+                return self._taken(iterator, tables, batch_spec)
+
             initial = [_structure.zeros(spec) for spec in tf.nest.flatten(step.structured_outputs)]
-            i, nan_at, go_on, outputs = self._loop(iterator, limit, one, initial, element_spec)
+            i, nan_at, go_on, outputs = self._loop(take, limit, one, initial, batch_spec)
             return i, nan_at, go_on, tf.nest.pack_sequence_as(step.structured_outputs, outputs)
 
         scalars = (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.bool))
         return _compiled(stretch, (tf.data.IteratorSpec(element_spec), tables_spec, *scalars))
 
-    def _loop(self, iterator: Any, limit: tf.Tensor, one: Callable[..., Any], initial: Any, spec: Any) -> Any:
+    def _batch_spec(self, element_spec: Any, tables_spec: Any) -> Any:
+        if not tf.nest.flatten(tables_spec):
+            return element_spec
+        fetch = tf.function(self._fetch, autograph=False).get_concrete_function(tables_spec, element_spec)
+        return _structure.spec_of(fetch.structured_outputs)
+
+    def _taken(self, iterator: Any, tables: Any, batch_spec: Any) -> tuple[tf.Tensor, tuple[Any, ...]]:
+        """Returns whether all replicas have a batch, and their next batches.
+
+        Rows are taken out of resident tables here, while the step before still runs, and not in the step itself.
+        """
+        elements = self._next(iterator)
+        have = self._all_have(elements)
+        if not tf.nest.flatten(tables):
+            return have, elements
+
+        def batches() -> tuple[Any, ...]:
+            return tuple(_Optional.from_value(self._fetch(tables, element.get_value())) for element in elements)
+
+        return have, tf.cond(have, batches, lambda: self._no_batches(batch_spec))
+
+    def _loop(self, take: Callable[[], Any], limit: tf.Tensor, one: Callable[..., Any], initial: Any, spec: Any) -> Any:
         def body(i: tf.Tensor, nan_at: tf.Tensor, go_on: tf.Tensor, batches: Any, _: Any) -> Any:
             nan_at, outputs = one(i, nan_at, batches)
             # The next batch is fetched while this step still runs; but none beyond the end of the stretch, or the
             # position in the input that is saved there would be ahead of the weights.
-            last = tf.equal(i + 1, limit)
-            go_on, batches = tf.cond(last, lambda: (go_on, self._no_batches(spec)), lambda: self._fetched(iterator))
+            go_on, batches = tf.cond(tf.equal(i + 1, limit), lambda: (go_on, self._no_batches(spec)), take)
             return i + 1, nan_at, go_on, batches, outputs
 
-        go_on, first = self._fetched(iterator)
+        go_on, first = take()
         i, nan_at, go_on, _, outputs = tf.while_loop(
             lambda i, nan_at, go_on, *_: go_on & (i < limit) & (nan_at < 0),
             body,
@@ -399,10 +424,6 @@ class TrainProgram(Program):
             shape_invariants=(*_SCALARS, tuple(tf.OptionalSpec(spec) for _ in first), [_open(t) for t in initial]),
         )
         return i, nan_at, go_on, outputs
-
-    def _fetched(self, iterator: Any) -> tuple[tf.Tensor, tuple[Any, ...]]:
-        batches = self._next(iterator)
-        return self._all_have(batches), batches
 
 
 class EvaluateProgram(Program):

@@ -57,6 +57,7 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
     """What `bucketized_column` returns: a dense column for a DNN, a categorical one for a linear model or a cross."""
 
     group: ClassVar[type[ColumnGroup]] = _BucketizedGroup
+    ids_are_in_range: ClassVar[bool] = True
 
     source_column: NumericColumn
     boundaries: tuple[float, ...] | LearnedQuantiles

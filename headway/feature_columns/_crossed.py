@@ -39,6 +39,7 @@ class CrossedColumn(CategoricalColumn):
     """What `crossed_column` returns."""
 
     group: ClassVar[type[ColumnGroup]] = _CrossedGroup
+    ids_are_in_range: ClassVar[bool] = True
 
     keys: tuple[str | CategoricalColumn, ...]
     hash_bucket_size: int

@@ -52,6 +52,7 @@ class HashedCategoricalColumn(CategoricalColumn):
     """What `categorical_column_with_hash_bucket` returns."""
 
     group: ClassVar[type[ColumnGroup]] = _HashGroup
+    ids_are_in_range: ClassVar[bool] = True
 
     key: str
     hash_bucket_size: int

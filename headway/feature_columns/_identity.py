@@ -37,6 +37,7 @@ class IdentityCategoricalColumn(CategoricalColumn):
     """What `categorical_column_with_identity` returns."""
 
     group: ClassVar[type[ColumnGroup]] = _IdentityGroup
+    ids_are_in_range: ClassVar[bool] = True
 
     key: str
     number_buckets: int

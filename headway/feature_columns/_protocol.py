@@ -225,7 +225,13 @@ class FloatColumn(DenseColumn):
 
 
 class IdColumn(FeatureColumn):
-    """A column of integer ids in `[0, num_buckets)`, any number of them per row."""
+    """A column of integer ids in `[0, num_buckets)`, any number of them per row.
+
+    Attributes:
+      ids_are_in_range: whether the column itself makes sure that no id is `num_buckets` or more.
+    """
+
+    ids_are_in_range: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

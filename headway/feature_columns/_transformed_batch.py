@@ -95,19 +95,25 @@ class TransformedBatch:
         sums, fixed = [], []
         for column, table in tables:
             if self._places[column.digest].kind == _layout.IDS and column.digest not in self._weights:
-                fixed.append((column.digest, table))
+                fixed.append((column, table))
             else:
                 sums.append(self.lookup(column).bag().embed(table, combiner))
         if fixed:
             sums.append(self._sum_of_fixed(fixed, combiner))
         return tf.add_n(sums) if len(sums) > 1 else sums[0]
 
-    def _sum_of_fixed(self, tables: Sequence[tuple[str, tf.Variable]], combiner: str) -> tf.Tensor:
+    def _sum_of_fixed(self, of_columns: Sequence[tuple[IdColumn, tf.Variable]], combiner: str) -> tf.Tensor:
+        digests, tables = [column.digest for column, _ in of_columns], [table for _, table in of_columns]
         rows = {digest: part for digest, *part in zip(self._fixed, *self._parts, strict=True)}
-        own = [rows[digest] for digest, _ in tables]
-        whole = [digest for digest, _ in tables] == self._fixed
+        own = [rows[digest] for digest in digests]
+        whole = digests == self._fixed
+        widths = [self._places[digest].width for digest in digests]
+        no_factors = combiner == "sum" or set(widths) == {1}
+        if no_factors and all(column.ids_are_in_range for column, _ in of_columns) and _lookups.can_sum(tables):
+            ids = self._matrices[0] if whole else tf.concat([ids for ids, *_ in own], 0)
+            return _lookups.summed(tables, widths, ids)
         ids = self._matrices[1] if whole else tf.concat([safe for _, safe, _ in own], 0)
-        vectors = _lookups.stacked([table for _, table in tables], [safe for _, safe, _ in own], ids)
+        vectors = _lookups.stacked(tables, [safe for _, safe, _ in own], ids)
         if combiner == "sum":
             present = self._matrices[2] if whole else tf.concat([present for *_, present in own], 0)
         else:

@@ -61,6 +61,7 @@ class VocabularyColumn(CategoricalColumn):
     """
 
     group: ClassVar[type[ColumnGroup]] = VocabularyGroup
+    ids_are_in_range: ClassVar[bool] = True
 
     key: str
     dtype: tf.DType

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway._spec import ClassificationOutput, ExportOutput, PredictOutput, RegressionOutput
-from headway.heads import _checks, _classes, _curves, _decisions
+from headway.heads import _checks, _classes, _cross_entropy, _curves, _decisions
 from headway.heads._accumulator import Formula, Sums
 from headway.heads._class_weights import checked_class_weights
 from headway.heads._elementwise import Batch, ElementwiseHead, flat
@@ -140,7 +140,7 @@ class BinaryClassHead(ElementwiseHead):
 
     def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         labels = smoothed(labels, self._label_smoothing)
-        return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+        return _cross_entropy.of_sigmoids(labels, logits)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         rows = _FIRST_THRESHOLD + len(self._thresholds)

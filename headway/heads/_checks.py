@@ -241,9 +241,8 @@ def checked_range(labels: tf.Tensor, n_classes: int, message: str | None = None)
       message: replaces the beginning of the message.
     """
     smallest, largest = tf.reduce_min(labels), tf.reduce_max(labels)
+    # Of no labels at all, the smallest is the largest number there is, and the largest the smallest.
     inside = tf.logical_and(smallest >= 0, largest <= n_classes - 1)
-    # The minimum of no labels at all is above any maximum, so an empty batch is inside by a condition of its own.
-    inside = tf.logical_or(inside, smallest > largest)
     message = message or f"Labels must be >= 0 and Labels must be <= n_classes - 1 = {n_classes - 1}"
     return stop_unless(inside, f"{message}. Smallest and largest label received: ", [smallest, largest], then=labels)
 

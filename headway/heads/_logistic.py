@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway.heads import _checks
+from headway.heads import _checks, _cross_entropy
 from headway.heads._extra_metrics import Given
 from headway.heads._regression import RegressionHead
 
@@ -65,4 +65,4 @@ class LogisticRegressionHead(RegressionHead):
         return _checks.checked_range(super()._checked_labels(labels, logits), 2, "Labels must be in range [0, 1]")
 
     def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+        return _cross_entropy.of_sigmoids(labels, logits)

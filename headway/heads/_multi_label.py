@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway._spec import ClassificationOutput, ExportOutput, PredictOutput
-from headway.heads import _checks, _classes, _curves, _decisions
+from headway.heads import _checks, _classes, _cross_entropy, _curves, _decisions
 from headway.heads._accumulator import Formula, Sums
 from headway.heads._elementwise import Batch, ElementwiseHead, flat
 from headway.heads._extra_metrics import Given
@@ -156,7 +156,7 @@ class MultiLabelHead(ElementwiseHead):
         return _checks.checked_range(labels, 2, message)
 
     def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(labels, tf.float32), logits=logits)
+        losses = _cross_entropy.of_sigmoids(tf.cast(labels, tf.float32), logits)
         return tf.reduce_mean(losses, axis=-1, keepdims=True)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:

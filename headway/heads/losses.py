@@ -21,6 +21,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway.heads import _cross_entropy
 from headway.heads._smoothing import smoothed, smoothed_one_hot
 
 __all__ = ["focal", "huber", "listwise_softmax", "pairwise_logistic"]
@@ -55,7 +56,7 @@ def focal(gamma: float = 2.0, alpha: float | None = None) -> Loss:
       ValueError: if `gamma` or `alpha` is outside its range.
 
     >>> import tensorflow as tf
-    >>> from headway.heads import BinaryClassHead, losses
+    >>> from headway.heads import BinaryClassHead, _cross_entropy, losses
     >>> head = BinaryClassHead(loss_fn=losses.focal(gamma=2.0, alpha=0.25))
     >>> logits = tf.constant([[2.0], [2.0]])
     >>> print(f"{float(head.loss([1, 0], logits)):.4f}")  # (.25 * .1192**2 * .1269 + .75 * .8808**2 * 2.1269) / 2
@@ -84,7 +85,7 @@ def _focal_of_sigmoids(
     labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float, gamma: float, alpha: float | None
 ) -> tf.Tensor:
     labels = smoothed(tf.cast(labels, logits.dtype), label_smoothing)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    losses = _cross_entropy.of_sigmoids(labels, logits)
     missed = labels * tf.sigmoid(-logits) + (1.0 - labels) * tf.sigmoid(logits)  # 1 - p_t
     losses *= tf.pow(tf.maximum(missed, _LEAST), gamma)
     if alpha is not None:
