@@ -264,7 +264,7 @@ def served(path):
     loaded = tf.saved_model.load(path)
     for name, signature in loaded.signatures.items():
         inputs = signature.structured_input_signature[1]
-        given = {key: features.get(key, None) for key in inputs}
+        given = {key: features.get(key) for key in inputs}
         given = {key: tf.constant(examples(features) if value is None else value) for key, value in given.items()}
         found[name] = {
             "inputs": {key: f"{spec.dtype.name} {spec.shape}" for key, spec in inputs.items()},
