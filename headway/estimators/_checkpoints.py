@@ -324,7 +324,9 @@ def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
             _warn_of_setting(name, value, variable.numpy(), checkpoint, "the checkpoint's")
         variable.assign(tf.cast(value, variable.dtype))
     for name, mine in store.constants.items():
-        if reader.has_tensor(name) and np.float32(reader.get_tensor(name)) != np.float32(mine):
+        scheduled = name.endswith("/decay") and not reader.has_tensor(f"{name.removesuffix('decay')}learning_rate")
+        # Keras 2 left `decay` alone where the learning rate was a schedule.
+        if not scheduled and reader.has_tensor(name) and np.float32(reader.get_tensor(name)) != np.float32(mine):
             _warn_of_setting(name, reader.get_tensor(name), mine, checkpoint, "the program's")
     for name, entry in store.entries.items():
         if name not in values and name.endswith("/iter"):

@@ -6,10 +6,12 @@ import importlib.util
 import json
 import logging
 import pathlib
+import re
 import shutil
 import sys
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -104,3 +106,23 @@ def test_slots_in_parts_are_read_and_written_as_parts(
 def test_a_partitioner_that_is_none(tmp_path: pathlib.Path) -> None:
     with pytest.raises(TypeError, match="`partitioner` must be a function such as"):
         v1.LinearRegressor([headway.feature_columns.numeric_column("x")], partitioner=2)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (keras.optimizers.schedules.InverseTimeDecay(0.5, 1, 0.1), {"decay": 0.1, "learning_rate": 0.5}),
+        (keras.optimizers.schedules.ExponentialDecay(0.5, 3, 0.9), {"decay": 0.0}),
+    ],
+    ids=["decay", "schedule"],
+)
+def test_decay_of_keras_2_is_written_as_it_was(schedule: Any, expected: dict[str, float], tmp_path: Any) -> None:
+    estimator = headway.BaselineRegressor(
+        optimizer=lambda: keras.optimizers.Adagrad(schedule), config=headway.RunConfig(str(tmp_path), progress="none")
+    )
+    estimator.train(lambda: tf.data.Dataset.from_tensors(({"x": [1.0]}, [[2.0]])), steps=1)
+    names = [
+        name for name in estimator.get_variable_names() if re.fullmatch("training/Adagrad/(decay|learning_rate)", name)
+    ]
+    found = {name.rpartition("/")[2]: float(estimator.get_variable_value(name)) for name in names}
+    assert found == pytest.approx(expected)
