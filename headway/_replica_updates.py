@@ -1,4 +1,4 @@
-"""What Keras's optimizers decide by a condition in each step, for several replicas: there no condition may hold updates.
+"""What Keras's optimizers decide by a condition in each step, on replicas, whose updates no condition may hold.
 
 Each replica has the whole gradient, so each decides alike: it makes the update, and puts back what was there before
 where none was due.

@@ -11,7 +11,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import difflib
 import json
 import os
 import re
@@ -26,6 +25,7 @@ import tensorflow as tf
 from headway import _tensorflow_v1
 from headway._log import logger
 from headway._slices import Place, slice_of
+from headway.estimators._missing import MOST_NAMES, missing_message
 from headway.estimators._tensors import TensorReader
 from headway.estimators._variables import VariableStore
 
@@ -248,6 +248,7 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
     reader = TensorReader(checkpoint.path)
     shapes = reader.get_variable_to_shape_map()
     values: dict[str, Any] = {}
+    differing: list[str] = []
     for name, variable in variables.items():
         whole, part = _tensorflow_v1.slice_of(variable) or (name, "")
         if part and whole in shapes:
@@ -257,16 +258,19 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
         if name not in shapes:
             continue
         if tuple(shapes[name]) != tuple(variable.shape):
-            raise CheckpointError(
-                f"The variable {name!r} has shape {tuple(variable.shape)} in the model and {tuple(shapes[name])} "
-                "in the checkpoint "
-                f"{checkpoint.path}. Use another model_dir, or change model_fn back to what it was when the checkpoint "
-                "was written."
-            )
+            there = tuple(shapes[name])
+            differing.append(f"{name!r} has shape {tuple(variable.shape)} in the model and {there} in the checkpoint")
+            continue
         values[name] = reader.get_tensor(name)
+    if differing:
+        others = f" {len(differing) - 1} more differ: {'; '.join(differing[1:MOST_NAMES])}." if differing[1:] else ""
+        raise CheckpointError(
+            f"The variable {differing[0]} {checkpoint.path}. Use another model_dir, or change model_fn back to what it "
+            f"was when the checkpoint was written.{others}"
+        )
     needed = [name for name in variables if name not in values and not _DERIVED.search(name)]
     if needed:
-        raise CheckpointError(_missing_message(needed, sorted(set(shapes) - set(variables)), checkpoint.path))
+        raise CheckpointError(missing_message(needed, sorted(set(shapes) - set(variables)), checkpoint.path))
     return values
 
 
@@ -314,7 +318,7 @@ def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
     missing = [name for names in kept.values() for name in names if not reader.has_tensor(name)]
     if missing:
         there = sorted(set(reader.get_variable_to_shape_map()) - set(store.entries))
-        raise CheckpointError(_missing_message(missing, there, checkpoint.path))
+        raise CheckpointError(missing_message(missing, there, checkpoint.path))
     for owner, names in kept.items():
         owner.restore({name: reader.get_tensor(name) for name in names})
     store.places |= {name: places for name, places in reader.places.items() if name in store.entries}
@@ -445,20 +449,6 @@ def restore_iterator(checkpoint: Checkpoint, iterator: Any) -> str | None:
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError, AssertionError) as error:
         return _first_line(error)
     return None
-
-
-def _missing_message(missing: list[str], extra: list[str], path: str) -> str:
-    lines = [
-        f"  {name}"
-        + (f"   (closest there: {near[0]})" if (near := difflib.get_close_matches(name, extra, 1, 0.4)) else "")
-        for name in missing
-    ]
-    return (
-        f"The checkpoint {path} lacks {len(missing)} variables of the model:\n"
-        + "\n".join(lines)
-        + "\nIt was written by another model, or model_fn has "
-        "changed since. Use another model_dir, or warm-start from it instead."
-    )
 
 
 def _read_state(model_dir: str) -> Any:

@@ -83,7 +83,8 @@ def note_partitioner(argument: str, partitioner: Any) -> None:
         return
     if not callable(partitioner):
         raise TypeError(
-            f"`{argument}` must be a function such as tf.compat.v1.fixed_size_partitioner(2). Received: {partitioner!r}."
+            f"`{argument}` must be a function such as tf.compat.v1.fixed_size_partitioner(2). "
+            f"Received: {partitioner!r}."
         )
     logger.info(
         "%s is given: the variables are whole here all the same (a tf.distribute strategy decides where parts of them "
