@@ -25,8 +25,9 @@ def missing_message(missing: list[str], extra: list[str], path: str) -> str:
     mine, theirs = _optimizers(missing), _optimizers(extra)
     if theirs and mine != theirs and all(map(_OPTIMIZER.match, missing)):
         why = (
-            f"The model is trained by {' and '.join(mine)}, and the checkpoint was written with {' and '.join(theirs)}. "
-            "Give the model that optimizer, or use another model_dir and warm-start from this one: slots start anew then."
+            f"The model is trained by {' and '.join(mine)}, and the checkpoint was written with "
+            f"{' and '.join(theirs)}. Give the model that optimizer, or use another model_dir and warm-start from this "
+            "one: slots start anew then."
         )
     else:
         there = extra if len(extra) <= MOST_NAMES else [*extra[:MOST_NAMES], f"and {len(extra) - MOST_NAMES} more"]

@@ -421,7 +421,7 @@ PLACE_CASES: dict[str, Case] = {
     ),
     "the checkpoint of another model": (
         lambda s, d: (train(own(s.linear, d), s.input_fn()), train(canned(d, n_classes=3))),
-        r"lacks \d+ variables(?s:.*)dnn/hiddenlayer_0/kernel(?s:.*)The checkpoint has, and the model has not: .*linear/w",
+        r"lacks \d+ variables(?s:.*)dnn/hiddenlayer_0/kernel(?s:.*)checkpoint has, and the model has not: .*linear/w",
     ),
     "other sizes than in the checkpoint": (
         lambda s, d: (train(canned(d, n_classes=3)), train(canned(d, n_classes=4))),

@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import headway
+from headway.tf_estimator import export as export_api
 from headway.tf_estimator import v1
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "model_dirs"
@@ -34,7 +35,9 @@ def _loaded(name: str) -> Any:
 
 pairs = _loaded("pairs")
 trying = _loaded("try_pairs")
+exports = _loaded("exports")
 RESULTS = json.loads((GOLDEN / "results.json").read_text("utf-8"))
+EXPORTS = json.loads((GOLDEN / "exports.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -126,3 +129,12 @@ def test_decay_of_keras_2_is_written_as_it_was(schedule: Any, expected: dict[str
     ]
     found = {name.rpartition("/")[2]: float(estimator.get_variable_value(name)) for name in names}
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_its_export_serves_as_that_of_tf_estimator(name: str, tmp_path: pathlib.Path) -> None:
+    model, optimizer = name.split(".")
+    shutil.copytree(GOLDEN / name, tmp_path / "model")
+    estimator = trying.build(model, optimizer, tmp_path / "model")
+    path = exports.export(estimator, model, tmp_path / "export", export_api)
+    assert exports.differing(exports.served(path, model), EXPORTS[name]) == []
