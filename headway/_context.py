@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from headway import _tensorflow
+from headway._slices import Place
 
 
 @dataclasses.dataclass
@@ -45,6 +46,7 @@ class StepContext:
       loss_is_share: whether the losses of the replicas add up to the loss of the global batch. Heads set it; the loss
         of any other model_fn is taken to be a mean over the replica's own batch.
       optimizer_scope: what the names of the optimizers' variables begin with in checkpoints.
+      places: of variables that checkpoints hold in parts, where those are.
       renamed: functions from the name that a variable is asked for by to the one that it is kept under. The last
         counts.
     """
@@ -69,6 +71,7 @@ class StepContext:
     keep: Callable[[str, Callable[[], Any]], Any] | None = None
     loss_is_share: bool = False
     optimizer_scope: str = "training"
+    places: dict[str, Sequence[Place]] = dataclasses.field(default_factory=dict)
     renamed: list[Callable[[str], str]] = dataclasses.field(default_factory=list)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from headway import _context, _gradients, _keras_2, _tensorflow, _updates
+from headway import _context, _gradients, _keras_2, _replica_updates, _tensorflow, _updates
 from headway._v1_optimizers import V1Optimizer
 
 _NOT_AN_OPTIMIZER = (
@@ -95,12 +95,6 @@ def minimize(
         # In tf.estimator a `train_op` of evaluation never ran.
         context.train_op_is_idle = True
         return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
-    if context.gradient_accumulation > 1 and _context.num_replicas() > 1:
-        raise ValueError(
-            f"RunConfig(gradient_accumulation={context.gradient_accumulation}) works with one replica, and there are "
-            f"{_context.num_replicas()}: Keras cannot update the variables of several in a conditional step. Use "
-            "larger batches, or a strategy with one replica."
-        )
     context.uses |= {"gradient_clipping", "gradient_accumulation", "global_step"}
     pairs = [(_own(own, context), values, rule) for own, values, rule in pairs]
     with tf.control_dependencies([op for op in update_ops or () if op is not None and not tf.executing_eagerly()]):
@@ -201,8 +195,7 @@ def _own(optimizer: Any, context: _context.StepContext) -> Any:
     if context.gradient_accumulation > 1:
         changes["gradient_accumulation_steps"] = context.gradient_accumulation
         if context.gradient_clipping is not None:
-            # The gradients that the optimizer sees are divided by the number of replicas: see _apply_by_keras.
-            changes["global_clipnorm"] = context.gradient_clipping / _context.num_replicas()
+            changes["global_clipnorm"] = context.gradient_clipping
     if not changes and context.owns(optimizer.iterations):
         return optimizer
     try:
@@ -228,7 +221,10 @@ def _apply(
 def _apply_by_keras(optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # Keras squares the values of a sparse gradient, also where several belong to one row.
     gradients = [_gradients.merged(gradient) for gradient in gradients]
-    if _context.num_replicas() > 1 and getattr(optimizer, "gradient_accumulation_steps", None) is None:
+    if _context.num_replicas() > 1 and _replica_updates.decides(optimizer):
+        _replica_updates.apply(optimizer, gradients, variables, _updates.clipped, _as_parts)
+        return
+    if _context.num_replicas() > 1:
         # Keras would clip the part of each replica. What is clipped before it leaves alone.
         gradients = _updates.clipped(optimizer, gradients)
     optimizer.apply(_as_parts(gradients), variables)

@@ -107,6 +107,44 @@ def keras_variable_value(variable: Any) -> tf.Variable:
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
+def accumulation_state(optimizer: Any) -> tuple[tf.Variable, list[tf.Variable], list[tf.Variable]]:
+    """Returns the variables of an optimizer that accumulates gradients: its count, the sums, and its slots.
+
+    Keras documents `optimizer.variables`, one flat list. Can go when it names them.
+    """
+    apart = [optimizer._iterations, *optimizer._accumulated_gradients]
+    if optimizer.use_ema:
+        apart += optimizer._model_variables_moving_average
+    known = {id(variable) for variable in [*apart, optimizer._learning_rate]}
+    slots = [keras_variable_value(variable) for variable in optimizer.variables if id(variable) not in known]
+    sums = [keras_variable_value(variable) for variable in optimizer._accumulated_gradients]
+    return keras_variable_value(optimizer._iterations), sums, slots
+
+
+def update_by_keras(optimizer: Any, gradients: list[Any], variables: list[tf.Variable]) -> None:
+    """Makes the update of an optimizer alone: no clipping, no accumulation, no averages of weights, no counting.
+
+    Can go when Keras accumulates gradients on several replicas.
+    """
+    with keras.name_scope(optimizer.name, caller=optimizer):
+        optimizer._apply_weight_decay(variables)
+        optimizer._backend_update_step(gradients, variables, optimizer.learning_rate)
+
+
+def average_by_keras(optimizer: Any) -> None:
+    """Moves the averages of weights that an optimizer keeps. Can go with `update_by_keras`."""
+    optimizer._update_model_variables_moving_average(optimizer._trainable_variables)
+
+
+def schedule_of(optimizer: Any) -> Any:
+    """Returns the schedule of a Keras optimizer's learning rate, or None.
+
+    Its `learning_rate` is what the schedule says in this step. Can go when the schedule itself can be had.
+    """
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
+
+
 def copy_weight_decay_exclusions(source: Any, target: Any) -> None:
     """Leaves the variables out of the weight decay of one Keras optimizer that another one leaves out, by name.
 

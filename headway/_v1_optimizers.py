@@ -6,12 +6,13 @@ import collections
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from headway import _context
+from headway._slices import Place, places_of_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +24,16 @@ class V1Optimizer:
       slots: what stands between a variable's name and that of a slot of it: the slot "Adam" of "dnn/logits/bias" is
         "dnn/logits/bias/t_0/Adam" for "t_0/".
       scope: what the names of its other variables begin with: "dnn/head/" for "dnn/head/beta1_power".
+      partitioner: a partitioner of `tf.compat.v1`, or None. tf.estimator cut variables by it; they are whole here, and
+        checkpoints hold their slots in the parts that it looked for.
+      partitioned: what the names of the variables begin with that it cut.
     """
 
     optimizer: tf.compat.v1.train.Optimizer
     slots: str = ""
     scope: str = ""
+    partitioner: Callable[..., Sequence[int]] | None = None
+    partitioned: str = ""
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[tf.Variable]) -> None:
         """Updates the variables by gradients that add up over the replicas; None leaves a variable as it is."""
@@ -36,8 +42,8 @@ class V1Optimizer:
 
     @contextlib.contextmanager
     def _named(self, variables: Sequence[tf.Variable]) -> Iterator[None]:
-        owners = [f"{variable.name.partition(':')[0]}/" for variable in variables]
-
+        owners = {f"{variable.name.partition(':')[0]}/": variable for variable in variables}
+        context = _context.current()
         seen: collections.Counter[str] = collections.Counter()
 
         def rename(name: str) -> str:
@@ -49,9 +55,12 @@ class V1Optimizer:
                 name = re.sub(r"_\d+$", "", name)
                 seen[name] += 1
                 name = name if seen[name] == 1 else f"{name}_{seen[name] - 1}"
-            return f"{owner}{self.slots}{name.removeprefix(owner)}"
+            slot = name.removeprefix(owner)
+            places = self._places(owner, slot, owners[owner])
+            if len(places) > 1 and context is not None:
+                context.places[places[0][0]] = places
+            return f"{owner}{self.slots}{slot}"
 
-        context = _context.current()
         renamed = [] if context is None else context.renamed
         renamed.append(rename)
         try:
@@ -59,3 +68,12 @@ class V1Optimizer:
         finally:
             # Another replica's may be the last.
             renamed.remove(rename)
+
+    def _places(self, owner: str, slot: str, variable: tf.Variable) -> list[Place]:
+        """Returns where tf.estimator looked for the parts of a slot, in the order of the parts."""
+        if self.partitioner is None or not owner.startswith(self.partitioned):
+            return []
+        counts = list(self.partitioner(shape=variable.shape, dtype=variable.dtype))
+        axis = max(range(len(counts)), key=counts.__getitem__)
+        names = [f"{owner}{self.slots.replace('0', str(i))}{slot}" for i in range(counts[axis])]
+        return places_of_parts(names, variable.shape.as_list(), axis)

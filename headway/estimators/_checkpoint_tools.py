@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from headway.estimators._checkpoints import CheckpointDirectory
+from headway.estimators._tensors import TensorReader
 from headway.estimators._variable_table import VariableTable, aligned, table_of_tensors
 from headway.estimators._variables import GLOBAL_STEP
 from headway.estimators._warm_start_sources import checkpoint_path
@@ -74,7 +75,7 @@ def show_checkpoint(path: Path) -> VariableTable:
       2
     """
     found = checkpoint_path(os.fspath(path))
-    reader = tf.train.load_checkpoint(found)
+    reader = TensorReader(found)
     types = reader.get_variable_to_dtype_map()
     shapes = reader.get_variable_to_shape_map()
     return table_of_tensors({name: (tuple(shape), types[name].name) for name, shape in shapes.items()}, found)
@@ -100,7 +101,7 @@ def diff_checkpoints(first: Path, second: Path, *, tolerance: float = 0.0) -> Ch
       {'w': 0.5}
     """
     paths = [checkpoint_path(os.fspath(path)) for path in (first, second)]
-    readers = [tf.train.load_checkpoint(path) for path in paths]
+    readers = [TensorReader(path) for path in paths]
     shapes = [{name: tuple(s) for name, s in r.get_variable_to_shape_map().items()} for r in readers]
     both = sorted(set(shapes[0]) & set(shapes[1]))
     values: dict[str, float] = {}
@@ -153,7 +154,7 @@ def average_checkpoints(paths: Path | Sequence[Path], output_dir: Path, *, last:
     output = CheckpointDirectory(os.fspath(output_dir))
     if output.latest() is not None:
         raise ValueError(f"`output_dir` must hold no checkpoint yet. Received: {output_dir!r}, with {output.latest()}.")
-    readers = [tf.train.load_checkpoint(path) for path in chosen]
+    readers = [TensorReader(path) for path in chosen]
     shapes = readers[-1].get_variable_to_shape_map()
     for path, reader in zip(chosen, readers, strict=True):
         if reader.get_variable_to_shape_map() != shapes:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import difflib
 import json
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,9 @@ import tensorflow as tf
 
 from headway import _tensorflow_v1
 from headway._log import logger
+from headway._slices import Place, slice_of
+from headway.estimators._missing import MOST_NAMES, missing_message
+from headway.estimators._tensors import TensorReader
 from headway.estimators._variables import VariableStore
 
 _BASENAME = "model.ckpt"
@@ -38,8 +40,8 @@ _TEMPORARY = re.compile(r"^(model\.ckpt-\d+|checkpoint)((\.input\.json)?\.tmp-\d
 _DERIVED = re.compile(r"(^|/)(iter|learning_rate|seed_generator_state)$")
 
 
-# Full variable name -> (name of the tensor, which slice of it), as TensorFlow writes slices: "6 2 0,3:0,2".
-Slices = Mapping[str, tuple[str, str]]
+# Full variable name -> where its parts are in a checkpoint, or itself as a part of something larger.
+Slices = Mapping[str, Sequence[Place]]
 
 
 class CheckpointError(ValueError):
@@ -187,16 +189,22 @@ def write_tensors(
       path: its path without ending.
       tensors: full variable name -> value.
       before_visible: called with the path before the checkpoint becomes visible.
-      slices: of those that are parts of a tensor, the name of the tensor and which part.
+      slices: of those that are parts of a tensor, the name of the tensor and which part; of those that are kept in
+        parts, where each of them is.
     """
     temporary = f"{path}.tmp-{os.getpid()}-{threading.get_ident()}"
-    places = [(slices or {}).get(name, (name, "")) for name in tensors]
+    places: list[Place] = []
+    values: list[tf.Tensor] = []
+    for name, value in tensors.items():
+        mine = (slices or {}).get(name, [(name, "")])
+        places += mine
+        values += [value] if len(mine) == 1 else [slice_of(value, part) for _, part in mine]
     try:
         tf.raw_ops.SaveV2(
             prefix=temporary,
             tensor_names=[name for name, _ in places],
             shape_and_slices=[part for _, part in places],
-            tensors=list(tensors.values()),
+            tensors=values,
         )
         data, index = ".data-00000-of-00001", ".index"
         for ending in (data, index):
@@ -237,9 +245,10 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
       CheckpointError: if a variable is missing there or has another shape.
       tf.errors.OpError: if the files cannot be read.
     """
-    reader = tf.train.load_checkpoint(checkpoint.path)
+    reader = TensorReader(checkpoint.path)
     shapes = reader.get_variable_to_shape_map()
     values: dict[str, Any] = {}
+    differing: list[str] = []
     for name, variable in variables.items():
         whole, part = _tensorflow_v1.slice_of(variable) or (name, "")
         if part and whole in shapes:
@@ -249,16 +258,19 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
         if name not in shapes:
             continue
         if tuple(shapes[name]) != tuple(variable.shape):
-            raise CheckpointError(
-                f"The variable {name!r} has shape {tuple(variable.shape)} in the model and {tuple(shapes[name])} "
-                "in the checkpoint "
-                f"{checkpoint.path}. Use another model_dir, or change model_fn back to what it was when the checkpoint "
-                "was written."
-            )
+            there = tuple(shapes[name])
+            differing.append(f"{name!r} has shape {tuple(variable.shape)} in the model and {there} in the checkpoint")
+            continue
         values[name] = reader.get_tensor(name)
+    if differing:
+        others = f" {len(differing) - 1} more differ: {'; '.join(differing[1:MOST_NAMES])}." if differing[1:] else ""
+        raise CheckpointError(
+            f"The variable {differing[0]} {checkpoint.path}. Use another model_dir, or change model_fn back to what it "
+            f"was when the checkpoint was written.{others}"
+        )
     needed = [name for name in variables if name not in values and not _DERIVED.search(name)]
     if needed:
-        raise CheckpointError(_missing_message(needed, sorted(set(shapes) - set(variables)), checkpoint.path))
+        raise CheckpointError(missing_message(needed, sorted(set(shapes) - set(variables)), checkpoint.path))
     return values
 
 
@@ -268,7 +280,7 @@ def values_under(names: Mapping[str, str], checkpoint: Checkpoint) -> dict[str, 
     Raises:
       CheckpointError: if the checkpoint has no such tensor.
     """
-    reader = tf.train.load_checkpoint(checkpoint.path)
+    reader = TensorReader(checkpoint.path)
     missing = sorted(other for other in names.values() if not reader.has_tensor(other))
     if missing:
         raise CheckpointError(
@@ -302,20 +314,23 @@ def read_into(store: VariableStore, checkpoint: Checkpoint) -> None:
     """
     values = values_for({name: entry.variable for name, entry in store.entries.items()}, checkpoint)
     kept = {owner: list(owner.tensors()) for owner in store.kept.values()}
-    reader = tf.train.load_checkpoint(checkpoint.path)
+    reader = TensorReader(checkpoint.path)
     missing = [name for names in kept.values() for name in names if not reader.has_tensor(name)]
     if missing:
         there = sorted(set(reader.get_variable_to_shape_map()) - set(store.entries))
-        raise CheckpointError(_missing_message(missing, there, checkpoint.path))
+        raise CheckpointError(missing_message(missing, there, checkpoint.path))
     for owner, names in kept.items():
         owner.restore({name: reader.get_tensor(name) for name in names})
+    store.places |= {name: places for name, places in reader.places.items() if name in store.entries}
     for name, value in values.items():
         variable = store.entries[name].variable
         if name.endswith("/learning_rate") and value != variable.numpy():
             _warn_of_setting(name, value, variable.numpy(), checkpoint, "the checkpoint's")
         variable.assign(tf.cast(value, variable.dtype))
     for name, mine in store.constants.items():
-        if reader.has_tensor(name) and np.float32(reader.get_tensor(name)) != np.float32(mine):
+        scheduled = name.endswith("/decay") and not reader.has_tensor(f"{name.removesuffix('decay')}learning_rate")
+        # Keras 2 left `decay` alone where the learning rate was a schedule.
+        if not scheduled and reader.has_tensor(name) and np.float32(reader.get_tensor(name)) != np.float32(mine):
             _warn_of_setting(name, reader.get_tensor(name), mine, checkpoint, "the program's")
     for name, entry in store.entries.items():
         if name not in values and name.endswith("/iter"):
@@ -331,7 +346,7 @@ def _warn_of_setting(name: str, there: Any, here: Any, checkpoint: Checkpoint, u
 def is_readable(checkpoint: Checkpoint) -> bool:
     """Tells whether all tensors of a checkpoint can be read; the reader compares their checksums."""
     try:
-        reader = tf.train.load_checkpoint(checkpoint.path)
+        reader = TensorReader(checkpoint.path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
@@ -436,20 +451,6 @@ def restore_iterator(checkpoint: Checkpoint, iterator: Any) -> str | None:
     return None
 
 
-def _missing_message(missing: list[str], extra: list[str], path: str) -> str:
-    lines = [
-        f"  {name}"
-        + (f"   (closest there: {near[0]})" if (near := difflib.get_close_matches(name, extra, 1, 0.4)) else "")
-        for name in missing
-    ]
-    return (
-        f"The checkpoint {path} lacks {len(missing)} variables of the model:\n"
-        + "\n".join(lines)
-        + "\nIt was written by another model, or model_fn has "
-        "changed since. Use another model_dir, or warm-start from it instead."
-    )
-
-
 def _read_state(model_dir: str) -> Any:
     # A state file that is empty is a ValueError.
     with contextlib.suppress(tf.errors.OpError, ValueError):
@@ -526,8 +527,9 @@ def snapshot(store: VariableStore) -> dict[str, tf.Tensor]:
 
 
 def slices_of(store: VariableStore) -> Slices:
-    """Returns where a checkpoint holds those variables that are parts of a tensor there."""
-    return {name: entry.slice for name, entry in store.entries.items() if entry.slice[1]}
+    """Returns where a checkpoint holds those variables that are parts of a tensor there, or are kept in parts."""
+    parts = {name: [entry.slice] for name, entry in store.entries.items() if entry.slice[1]}
+    return {**parts, **store.places}
 
 
 @contextlib.contextmanager
@@ -568,4 +570,4 @@ def put_back(store: VariableStore, values: Mapping[str, tf.Tensor]) -> None:
 def names_in(directory: CheckpointDirectory) -> Iterable[str]:
     """Returns the names of all tensors in the newest checkpoint."""
     latest = directory.latest()
-    return [] if latest is None else [name for name, _ in tf.train.list_variables(latest.path)]
+    return [] if latest is None else sorted(TensorReader(latest.path).get_variable_to_shape_map())

@@ -20,6 +20,7 @@ from headway.estimators._model import check_model_fn, invoke
 from headway.estimators._run_config import RunConfig
 from headway.estimators._runtime import ExportRequest, Setup
 from headway.estimators._runtimes import Runtimes
+from headway.estimators._tensors import TensorReader
 from headway.estimators._variable_table import VariableTable
 
 
@@ -152,7 +153,7 @@ class Estimator:
         Raises:
           ValueError: if the model has not been trained.
         """
-        return [name for name, _ in tf.train.list_variables(self._trained_path())]
+        return sorted(TensorReader(self._trained_path()).get_variable_to_shape_map())
 
     def get_variable_value(self, name: str) -> np.ndarray[Any, Any]:
         """Returns the value of one variable in the newest checkpoint.
@@ -164,10 +165,11 @@ class Estimator:
           ValueError: if the model has not been trained, or there is no such variable.
         """
         path, name = self._trained_path(), name.removesuffix(":0")
-        names = [known for known, _ in tf.train.list_variables(path)]
-        if name not in names:
+        reader = TensorReader(path)
+        if not reader.has_tensor(name):
+            names = sorted(reader.get_variable_to_shape_map())
             raise ValueError(f"There is no variable {name!r} in {path}. There are: {names}.")
-        return np.asarray(tf.train.load_variable(path, name))
+        return np.asarray(reader.get_tensor(name))
 
     def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> Any:
         """Returns a Keras 3 model with the trained weights, whose predictions are those of `predict`.

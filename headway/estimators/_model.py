@@ -224,6 +224,7 @@ class Model:
             records_lookups=mode == ModeKeys.TRAIN and tape is None and not config.jit_compile,
             training_metrics=config.training_metrics,
             keep=self.store.keep,
+            places=self.store.places,
             renamed=self.store.renamed,
         )
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import keras
+
+from headway import _tensorflow
 from headway._updates_keras_2 import NADAM_SLOWING
 
 _SLOTS = {
@@ -59,11 +62,26 @@ def variable_name(prefix: str, kind: str, name: str, variables: Iterable[str]) -
 
 
 def settings(optimizer: Any) -> dict[str, float]:
-    """Returns the numbers by name that Keras 2 kept as variables, other than the learning rate."""
+    """Returns the numbers by name that Keras 2 kept as variables, other than a constant learning rate."""
     names = _SETTINGS.get(type(optimizer).__name__)
     if names is None:
         return {}
     found = {name: getattr(optimizer, name) for name in names}
     # Keras 3 has schedules in the place of `decay`; Nadam's was the slowing of its schedule of momentum.
-    decay = NADAM_SLOWING if "Nadam" in type(optimizer).__name__ else 0.0
-    return {"decay": decay, **{name: float(value) for name, value in found.items() if isinstance(value, int | float)}}
+    decayed = _decayed(optimizer)
+    if "Nadam" in type(optimizer).__name__:
+        decayed = {"decay": NADAM_SLOWING}
+    return {**decayed, **{name: float(value) for name, value in found.items() if isinstance(value, int | float)}}
+
+
+def _decayed(optimizer: Any) -> dict[str, float]:
+    """Returns Keras 2's `decay`; with the learning rate that it is applied to, where Keras 3 has a schedule for both.
+
+    An old optimizer that was given the schedule itself asks for no learning rate, and leaves `decay` alone.
+    """
+    schedule = _tensorflow.schedule_of(optimizer)
+    if not isinstance(schedule, keras.optimizers.schedules.InverseTimeDecay):
+        return {"decay": 0.0}
+    if schedule.decay_steps != 1 or schedule.staircase:
+        return {"decay": 0.0}
+    return {"decay": schedule.decay_rate, "learning_rate": schedule.initial_learning_rate}

@@ -35,6 +35,8 @@ class V1OptimizerMaker:
       argument: how the user calls the argument, for error messages.
       slots: see `V1Optimizer`.
       scope: see `V1Optimizer`.
+      partitioner: see `V1Optimizer`.
+      partitioned: see `V1Optimizer`.
 
     Raises:
       ValueError: if the name is unknown or the object is no such optimizer.
@@ -45,6 +47,8 @@ class V1OptimizerMaker:
     argument: str = "optimizer"
     slots: str = ""
     scope: str = ""
+    partitioner: Any = None
+    partitioned: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.optimizer, str):
@@ -65,7 +69,7 @@ class V1OptimizerMaker:
             optimizer = copy.deepcopy(self.optimizer)
         else:
             optimizer = self._checked(self.optimizer())
-        return V1Optimizer(optimizer, self.slots, self.scope)
+        return V1Optimizer(optimizer, self.slots, self.scope, self.partitioner, self.partitioned)
 
     def _checked(self, optimizer: Any) -> tf.compat.v1.train.Optimizer:
         if not isinstance(optimizer, tf.compat.v1.train.Optimizer):

@@ -12,7 +12,7 @@ import abc
 import contextlib
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from headway import _context, _keras_2, _tensorflow, _tensorflow_v1
 from headway._log import logger
+from headway._slices import Place
 from headway.estimators import _optimizer_names, _v1_variable
 
 GLOBAL_STEP = "global_step"
@@ -99,6 +100,7 @@ class VariableStore:
     Attributes:
       kept: state that is no variable, by name.
       constants: numbers that checkpoints hold beside the variables because tf.estimator's did, by full name.
+      places: of variables that checkpoints hold in parts, where those are.
       unset: names of variables that start from a tensor of the graph, and still hold zeros.
       renamed: see `StepContext`. It belongs to no single call: replicas make the slots of compat.v1 optimizers
         together.
@@ -114,6 +116,7 @@ class VariableStore:
         self.kept: dict[str, Kept] = {}
         self.constants: dict[str, float] = {}
         self.unset: set[str] = set()
+        self.places: dict[str, Sequence[Place]] = {}
         self.renamed: list[Callable[[str], str]] = []
         self.initialized: dict[str, str] = {}
         with strategy.scope():

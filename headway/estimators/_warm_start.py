@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from headway._log import logger
+from headway._slices import slice_of
 from headway.estimators._variables import Entry, VariableStore
 from headway.estimators._vocab_info import VocabInfo
 from headway.estimators._warm_start_sources import Source, open_source
@@ -153,7 +154,7 @@ def warm_start_values(
         label = name if old == name else f"{name} (there: {old})"
         if name in vocabularies:
             fitted, kept = vocabularies[name].fitted(name, source.value(old), wanted)
-            values[name] = _part_of(fitted, part)
+            values[name] = slice_of(fitted, part)
             report.fitted.append(f"{label}: {kept} of {wanted[vocabularies[name].axis]}")
         elif source.shape(old) != wanted:
             raise ValueError(
@@ -162,18 +163,10 @@ def warm_start_values(
                 "changed, describe the change in `var_name_to_vocab_info`."
             )
         else:
-            values[name] = _part_of(source.value(old), part)
+            values[name] = slice_of(source.value(old), part)
             report.taken.append(label)
     _log(report, entries, source)
     return values
-
-
-def _part_of(value: Any, part: str) -> Any:
-    """Returns a slice of an array, written as "<shape> <start>,<length>:..."; all of it for ""."""
-    if not part:
-        return value
-    ranges = [tuple(map(int, axis.split(","))) for axis in part.split()[-1].split(":")]
-    return value[tuple(slice(start, start + length) for start, length in ranges)]
 
 
 def _chosen(entries: Mapping[str, Entry], settings: WarmStartSettings, *, complete: bool) -> list[str]:

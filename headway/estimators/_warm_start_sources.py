@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from headway import _tensorflow
+from headway.estimators._tensors import TensorReader
 
 _ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -59,7 +60,7 @@ class _CheckpointSource(Source):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._reader = tf.train.load_checkpoint(path)
+        self._reader = TensorReader(path)
         self._shapes = self._reader.get_variable_to_shape_map()
         self._keys = {name: name for name in self._shapes}
         if _tensorflow.OBJECT_GRAPH in self._shapes:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from headway import _context, _summary, estimators
+from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators._canned_model import CannedEstimator
 from headway.estimators._run_config import RunConfig
@@ -70,3 +71,23 @@ def falling_rate(rate: float, columns: Any) -> float:
     """Returns the smaller of `rate` and 1 / sqrt(number of columns)."""
     number = len(columns) if hasattr(columns, "__len__") else 1
     return min(rate, 1.0 / math.sqrt(max(1, number)))
+
+
+def note_partitioner(argument: str, partitioner: Any) -> None:
+    """Says in the log what becomes of a partitioner, if there is one.
+
+    Raises:
+      TypeError: if it is no function.
+    """
+    if partitioner is None:
+        return
+    if not callable(partitioner):
+        raise TypeError(
+            f"`{argument}` must be a function such as tf.compat.v1.fixed_size_partitioner(2). "
+            f"Received: {partitioner!r}."
+        )
+    logger.info(
+        "%s is given: the variables are whole here all the same (a tf.distribute strategy decides where parts of them "
+        "lie). Checkpoints that tf.estimator has written in parts are read, and tf.estimator reads those written here.",
+        argument,
+    )

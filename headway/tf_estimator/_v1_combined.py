@@ -14,7 +14,7 @@ from headway.estimators._run_config import RunConfig
 from headway.estimators._v1_canned_optimizers import V1OptimizerMaker
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head
-from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned, falling_rate, listed
+from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned, falling_rate, listed, note_partitioner
 
 # The learning rates of optimizers that are given by name.
 _DEEP_RATE = 0.001
@@ -40,7 +40,8 @@ class DNNLinearCombinedClassifier(estimators.DNNLinearCombinedClassifier, V1Cann
       n_classes: see `headway.DNNLinearCombinedClassifier`.
       weight_column: see `headway.DNNLinearCombinedClassifier`.
       label_vocabulary: see `headway.DNNLinearCombinedClassifier`.
-      input_layer_partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      input_layer_partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       config: see `headway.DNNLinearCombinedClassifier`.
       warm_start_from: see `headway.DNNLinearCombinedClassifier`.
       loss_reduction: a `tf.compat.v1.losses.Reduction` but NONE; by default the sum over the batch, not the mean.
@@ -78,7 +79,7 @@ class DNNLinearCombinedClassifier(estimators.DNNLinearCombinedClassifier, V1Cann
         linear_sparse_combiner: str = "sum",
     ) -> None:
         linear_feature_columns = listed(linear_feature_columns)
-        del input_layer_partitioner
+        note_partitioner("input_layer_partitioner", input_layer_partitioner)
         super().__init__(
             model_dir=model_dir,
             linear_feature_columns=linear_feature_columns,
@@ -117,7 +118,8 @@ class DNNLinearCombinedRegressor(estimators.DNNLinearCombinedRegressor, V1Canned
       dnn_dropout: see `headway.DNNLinearCombinedRegressor`.
       label_dimension: see `headway.DNNLinearCombinedRegressor`.
       weight_column: see `headway.DNNLinearCombinedRegressor`.
-      input_layer_partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      input_layer_partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       config: see `headway.DNNLinearCombinedRegressor`.
       warm_start_from: see `headway.DNNLinearCombinedRegressor`.
       loss_reduction: a `tf.compat.v1.losses.Reduction` but NONE; by default the sum over the batch, not the mean.
@@ -154,7 +156,7 @@ class DNNLinearCombinedRegressor(estimators.DNNLinearCombinedRegressor, V1Canned
         linear_sparse_combiner: str = "sum",
     ) -> None:
         linear_feature_columns = listed(linear_feature_columns)
-        del input_layer_partitioner
+        note_partitioner("input_layer_partitioner", input_layer_partitioner)
         super().__init__(
             model_dir=model_dir,
             linear_feature_columns=linear_feature_columns,
@@ -191,7 +193,8 @@ class DNNLinearCombinedEstimator(estimators.DNNLinearCombinedEstimator, V1Canned
       dnn_hidden_units: see `headway.DNNLinearCombinedEstimator`.
       dnn_activation_fn: see `headway.DNNLinearCombinedEstimator`.
       dnn_dropout: see `headway.DNNLinearCombinedEstimator`.
-      input_layer_partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      input_layer_partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       config: see `headway.DNNLinearCombinedEstimator`.
       batch_norm: see `headway.DNNLinearCombinedEstimator`.
       linear_sparse_combiner: see `headway.DNNLinearCombinedEstimator`.
@@ -224,7 +227,7 @@ class DNNLinearCombinedEstimator(estimators.DNNLinearCombinedEstimator, V1Canned
         linear_sparse_combiner: str = "sum",
     ) -> None:
         linear_feature_columns = listed(linear_feature_columns)
-        del input_layer_partitioner
+        note_partitioner("input_layer_partitioner", input_layer_partitioner)
         super().__init__(
             head=head,
             model_dir=model_dir,

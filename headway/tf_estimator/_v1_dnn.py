@@ -14,7 +14,7 @@ from headway.estimators._run_config import RunConfig
 from headway.estimators._v1_canned_optimizers import V1OptimizerMaker
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head
-from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned
+from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned, note_partitioner
 
 # The learning rate of an optimizer that is given by name.
 _RATE = 0.05
@@ -37,7 +37,8 @@ class DNNClassifier(estimators.DNNClassifier, V1Canned):
         `tf.compat.v1.train`, or a function that returns one.
       activation_fn: see `headway.DNNClassifier`.
       dropout: see `headway.DNNClassifier`.
-      input_layer_partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      input_layer_partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       config: see `headway.DNNClassifier`.
       warm_start_from: see `headway.DNNClassifier`.
       loss_reduction: a `tf.compat.v1.losses.Reduction` but NONE; by default the sum over the batch, not the mean.
@@ -70,7 +71,6 @@ class DNNClassifier(estimators.DNNClassifier, V1Canned):
         loss_reduction: str = SUM,
         batch_norm: bool = False,
     ) -> None:
-        del input_layer_partitioner
         super().__init__(
             hidden_units=hidden_units,
             feature_columns=feature_columns,
@@ -78,7 +78,7 @@ class DNNClassifier(estimators.DNNClassifier, V1Canned):
             n_classes=n_classes,
             weight_column=weight_column,
             label_vocabulary=label_vocabulary,
-            optimizer=V1OptimizerMaker(optimizer, _RATE, slots="t_0/", scope="dnn/head/"),
+            optimizer=_maker(optimizer, input_layer_partitioner),
             activation_fn=activation_fn,
             dropout=dropout,
             config=config,
@@ -104,7 +104,8 @@ class DNNRegressor(estimators.DNNRegressor, V1Canned):
         `tf.compat.v1.train`, or a function that returns one.
       activation_fn: see `headway.DNNRegressor`.
       dropout: see `headway.DNNRegressor`.
-      input_layer_partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      input_layer_partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       config: see `headway.DNNRegressor`.
       warm_start_from: see `headway.DNNRegressor`.
       loss_reduction: a `tf.compat.v1.losses.Reduction` but NONE; by default the sum over the batch, not the mean.
@@ -136,14 +137,13 @@ class DNNRegressor(estimators.DNNRegressor, V1Canned):
         loss_reduction: str = SUM,
         batch_norm: bool = False,
     ) -> None:
-        del input_layer_partitioner
         super().__init__(
             hidden_units=hidden_units,
             feature_columns=feature_columns,
             model_dir=model_dir,
             label_dimension=label_dimension,
             weight_column=weight_column,
-            optimizer=V1OptimizerMaker(optimizer, _RATE, slots="t_0/", scope="dnn/head/"),
+            optimizer=_maker(optimizer, input_layer_partitioner),
             activation_fn=activation_fn,
             dropout=dropout,
             config=config,
@@ -168,7 +168,8 @@ class DNNEstimator(estimators.DNNEstimator, V1Canned):
         `tf.compat.v1.train`, or a function that returns one.
       activation_fn: see `headway.DNNEstimator`.
       dropout: see `headway.DNNEstimator`.
-      input_layer_partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      input_layer_partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       config: see `headway.DNNEstimator`.
       warm_start_from: see `headway.DNNEstimator`.
       batch_norm: see `headway.DNNEstimator`.
@@ -198,16 +199,27 @@ class DNNEstimator(estimators.DNNEstimator, V1Canned):
         warm_start_from: Any = None,
         batch_norm: bool = False,
     ) -> None:
-        del input_layer_partitioner
         super().__init__(
             head=head,
             hidden_units=hidden_units,
             feature_columns=feature_columns,
             model_dir=model_dir,
-            optimizer=V1OptimizerMaker(optimizer, _RATE, slots="t_0/", scope="dnn/head/"),
+            optimizer=_maker(optimizer, input_layer_partitioner),
             activation_fn=activation_fn,
             dropout=dropout,
             config=config,
             warm_start_from=warm_start_from,
             batch_norm=batch_norm,
         )
+
+
+def _maker(optimizer: Optimizer, partitioner: Any) -> V1OptimizerMaker:
+    note_partitioner("input_layer_partitioner", partitioner)
+    return V1OptimizerMaker(
+        optimizer,
+        _RATE,
+        slots="t_0/",
+        scope="dnn/head/",
+        partitioner=partitioner,
+        partitioned="dnn/input_from_feature_columns/",
+    )

@@ -11,7 +11,7 @@ from headway.estimators._run_config import RunConfig
 from headway.estimators._v1_canned_optimizers import V1OptimizerMaker
 from headway.feature_columns import FeatureColumn
 from headway.heads import Head
-from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned, falling_rate, listed
+from headway.tf_estimator._v1_canned import SUM, Optimizer, V1Canned, falling_rate, listed, note_partitioner
 
 # The learning rate of an optimizer that is given by name.
 _RATE = 0.2
@@ -33,7 +33,8 @@ class LinearClassifier(estimators.LinearClassifier, V1Canned):
         `tf.compat.v1.train`, or a function that returns one; None for Ftrl with the smaller of 0.2 and 1 / sqrt(number
         of columns); or a `LinearSDCA`.
       config: see `headway.LinearClassifier`.
-      partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       warm_start_from: see `headway.LinearClassifier`.
       loss_reduction: a `tf.compat.v1.losses.Reduction` but NONE; by default the sum over the batch, not the mean.
       sparse_combiner: see `headway.LinearClassifier`.
@@ -63,14 +64,13 @@ class LinearClassifier(estimators.LinearClassifier, V1Canned):
         sparse_combiner: str = "sum",
     ) -> None:
         feature_columns = listed(feature_columns)
-        del partitioner
         super().__init__(
             feature_columns=feature_columns,
             model_dir=model_dir,
             n_classes=n_classes,
             weight_column=weight_column,
             label_vocabulary=label_vocabulary,
-            optimizer=_maker(optimizer, feature_columns),
+            optimizer=_maker(optimizer, feature_columns, partitioner),
             config=config,
             warm_start_from=warm_start_from,
             loss_reduction=loss_reduction,
@@ -93,7 +93,8 @@ class LinearRegressor(estimators.LinearRegressor, V1Canned):
         `tf.compat.v1.train`, or a function that returns one; None for Ftrl with the smaller of 0.2 and 1 / sqrt(number
         of columns); or a `LinearSDCA`.
       config: see `headway.LinearRegressor`.
-      partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       warm_start_from: see `headway.LinearRegressor`.
       loss_reduction: a `tf.compat.v1.losses.Reduction` but NONE; by default the sum over the batch, not the mean.
       sparse_combiner: see `headway.LinearRegressor`.
@@ -122,13 +123,12 @@ class LinearRegressor(estimators.LinearRegressor, V1Canned):
         sparse_combiner: str = "sum",
     ) -> None:
         feature_columns = listed(feature_columns)
-        del partitioner
         super().__init__(
             feature_columns=feature_columns,
             model_dir=model_dir,
             label_dimension=label_dimension,
             weight_column=weight_column,
-            optimizer=_maker(optimizer, feature_columns),
+            optimizer=_maker(optimizer, feature_columns, partitioner),
             config=config,
             warm_start_from=warm_start_from,
             loss_reduction=loss_reduction,
@@ -150,7 +150,8 @@ class LinearEstimator(estimators.LinearEstimator, V1Canned):
         `tf.compat.v1.train`, or a function that returns one; None for Ftrl with the smaller of 0.2 and 1 / sqrt(number
         of columns); or a `LinearSDCA`.
       config: see `headway.LinearEstimator`.
-      partitioner: not used: a `tf.distribute` strategy decides where parts of variables lie.
+      partitioner: the variables are whole all the same (a strategy decides where parts of them lie);
+        checkpoints that tf.estimator wrote with it are read, and written so that it reads them.
       sparse_combiner: see `headway.LinearEstimator`.
       warm_start_from: see `headway.LinearEstimator`.
 
@@ -177,22 +178,29 @@ class LinearEstimator(estimators.LinearEstimator, V1Canned):
         warm_start_from: Any = None,
     ) -> None:
         feature_columns = listed(feature_columns)
-        del partitioner
         super().__init__(
             head=head,
             feature_columns=feature_columns,
             model_dir=model_dir,
-            optimizer=_maker(optimizer, feature_columns),
+            optimizer=_maker(optimizer, feature_columns, partitioner),
             config=config,
             sparse_combiner=sparse_combiner,
             warm_start_from=warm_start_from,
         )
 
 
-def _maker(optimizer: Any, columns: Any) -> Any:
+def _maker(optimizer: Any, columns: Any, partitioner: Any) -> Any:
+    note_partitioner("partitioner", partitioner)
     if isinstance(optimizer, estimators.LinearSDCA):
         return optimizer
     rate = _RATE
     if optimizer is None:
         optimizer, rate = "Ftrl", falling_rate(_RATE, columns)
-    return V1OptimizerMaker(optimizer, rate, slots="part_0/", scope="linear/head/")
+    return V1OptimizerMaker(
+        optimizer,
+        rate,
+        slots="part_0/",
+        scope="linear/head/",
+        partitioner=partitioner,
+        partitioned="linear/linear_model/",
+    )

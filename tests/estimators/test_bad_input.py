@@ -415,6 +415,18 @@ PLACE_CASES: dict[str, Case] = {
         lambda s, d: own(s.linear, d).evaluate(s.input_fn(repeat=1), checkpoint_path=d + "/model.ckpt-3"),
         r"`checkpoint_path` must be the path of a checkpoint",
     ),
+    "another optimizer than in the checkpoint": (
+        lambda s, d: (train(canned(d, n_classes=3)), train(canned(d, n_classes=3, optimizer="Adam"))),
+        r"lacks 8 variables(?s:.*)The model is trained by Adam, and the checkpoint was written with Adagrad.",
+    ),
+    "the checkpoint of another model": (
+        lambda s, d: (train(own(s.linear, d), s.input_fn()), train(canned(d, n_classes=3))),
+        r"lacks \d+ variables(?s:.*)dnn/hiddenlayer_0/kernel(?s:.*)checkpoint has, and the model has not: .*linear/w",
+    ),
+    "other sizes than in the checkpoint": (
+        lambda s, d: (train(canned(d, n_classes=3)), train(canned(d, n_classes=4))),
+        r"has shape \(4, 4\) in the model and \(4, 3\) in the checkpoint .* 3 more differ: 'dnn/logits/bias' has shape",
+    ),
     "names of an untrained model": (
         lambda s, d: own(s.linear, d).get_variable_names(),
         r"Could not find trained model in model_dir",

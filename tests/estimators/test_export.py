@@ -485,7 +485,7 @@ def test_nothing_known_of_the_input(small: Any, tmp_path: pathlib.Path) -> None:
 def test_a_checkpoint_of_another_model(line: pathlib.Path, tmp_path: pathlib.Path) -> None:
     columns = [fc.numeric_column("x"), fc.numeric_column("z")]
     model = LinearRegressor(columns, config=RunConfig(model_dir=str(line), progress="none"))
-    with pytest.raises(ValueError, match=r"lacks 1 variables of the model:\n  linear/linear_model/z/weights"):
+    with pytest.raises(ValueError, match=r"lacks 1 variable of the model:\n  linear/linear_model/z/weights"):
         model.export_saved_model(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

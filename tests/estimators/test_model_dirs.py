@@ -6,13 +6,19 @@ import importlib.util
 import json
 import logging
 import pathlib
+import re
 import shutil
 import sys
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
+import headway
+from headway.tf_estimator import export as export_api
+from headway.tf_estimator import v1
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "model_dirs"
 
@@ -29,7 +35,9 @@ def _loaded(name: str) -> Any:
 
 pairs = _loaded("pairs")
 trying = _loaded("try_pairs")
+exports = _loaded("exports")
 RESULTS = json.loads((GOLDEN / "results.json").read_text("utf-8"))
+EXPORTS = json.loads((GOLDEN / "exports.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -69,3 +77,64 @@ def test_another_setting_than_in_the_checkpoint_is_logged(
     assert "training/Adam/beta_1 is 0.5 in the checkpoint" in caplog.text
     assert "and 0.8 in the program; the program's is used." in caplog.text
     assert estimator.get_variable_value("training/Adam/beta_1") == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("name", ["v1_dnn_parts.Adam", "v1_linear_parts.Ftrl"])
+def test_slots_in_parts_are_read_and_written_as_parts(
+    name: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "headway"):
+        estimator = trying.build(*name.split("."), tmp_path)
+    assert "partitioner is given: the variables are whole here all the same" in caplog.text
+    estimator.train(pairs.input_fn(name.split(".")[0]), steps=1)
+    # The same names as tf.estimator's, the second parts included; what has parts there cannot be read whole here.
+    path = str(GOLDEN / name / f"model.ckpt-{pairs.FIRST_STEPS}")
+    shapes = dict(tf.train.list_variables(path))
+    written = estimator.latest_checkpoint()
+    assert written is not None
+    assert dict(tf.train.list_variables(written)) == shapes
+    parts = [key for key in shapes if "/t_1/" in key or "/part_1/" in key]
+    assert parts
+    for key in parts:
+        with pytest.raises(ValueError, match="sufficient slices"):
+            tf.train.load_variable(written, key)
+    # The tools show one tensor for the parts.
+    first = parts[0].replace("_1/", "_0/")
+    assert estimator.get_variable_value(first).shape == tuple(shapes[first])
+    assert not set(parts) & set(estimator.get_variable_names())
+    assert headway.diff_checkpoints(written, written).same
+    assert first in {row.name for row in headway.show_checkpoint(path).rows}
+
+
+def test_a_partitioner_that_is_none(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(TypeError, match="`partitioner` must be a function such as"):
+        v1.LinearRegressor([headway.feature_columns.numeric_column("x")], partitioner=2)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (keras.optimizers.schedules.InverseTimeDecay(0.5, 1, 0.1), {"decay": 0.1, "learning_rate": 0.5}),
+        (keras.optimizers.schedules.ExponentialDecay(0.5, 3, 0.9), {"decay": 0.0}),
+    ],
+    ids=["decay", "schedule"],
+)
+def test_decay_of_keras_2_is_written_as_it_was(schedule: Any, expected: dict[str, float], tmp_path: Any) -> None:
+    estimator = headway.BaselineRegressor(
+        optimizer=lambda: keras.optimizers.Adagrad(schedule), config=headway.RunConfig(str(tmp_path), progress="none")
+    )
+    estimator.train(lambda: tf.data.Dataset.from_tensors(({"x": [1.0]}, [[2.0]])), steps=1)
+    names = [
+        name for name in estimator.get_variable_names() if re.fullmatch("training/Adagrad/(decay|learning_rate)", name)
+    ]
+    found = {name.rpartition("/")[2]: float(estimator.get_variable_value(name)) for name in names}
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_its_export_serves_as_that_of_tf_estimator(name: str, tmp_path: pathlib.Path) -> None:
+    model, optimizer = name.split(".")
+    shutil.copytree(GOLDEN / name, tmp_path / "model")
+    estimator = trying.build(model, optimizer, tmp_path / "model")
+    path = exports.export(estimator, model, tmp_path / "export", export_api)
+    assert exports.differing(exports.served(path, model), EXPORTS[name]) == []

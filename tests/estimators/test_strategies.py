@@ -37,6 +37,17 @@ OPTIMIZERS = {
     "Adam": lambda: keras.optimizers.Adam(0.05),
     "Adagrad": lambda: keras.optimizers.Adagrad(0.1),
     "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+    "AdamW": lambda: keras.optimizers.AdamW(0.05),
+    "averages": lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2),
+    "both": lambda: keras.optimizers.Nadam(
+        0.05,
+        gradient_accumulation_steps=2,
+        clipnorm=0.1,
+        use_ema=True,
+        ema_momentum=0.5,
+        ema_overwrite_frequency=2,
+    ),
+    "scaled": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)),
 }
 
 
@@ -95,9 +106,29 @@ def test_settings_under_two_replicas(settings: dict[str, Any], mirrored: Any, tm
     assert_alike(one, two)
 
 
-def test_accumulation_of_gradients_needs_one_replica(mirrored: Any, tmp_path: pathlib.Path) -> None:
-    model = make(tmp_path / "model", "binary", "SGD", mirrored, gradient_accumulation=2)
-    with pytest.raises(ValueError, match=r"gradient_accumulation=2\) works with one replica, and there are 2"):
+CONDITIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "accumulation": ("SGD", {"gradient_accumulation": 2, "gradient_clipping": 0.05}),
+    "accumulation, eager": ("AdamW", {"gradient_accumulation": 2, "run_eagerly": True}),
+    "averages": ("averages", {}),
+    "both": ("both", {}),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_what_an_optimizer_decides_in_each_step(name: str, mirrored: Any, tmp_path: pathlib.Path) -> None:
+    optimizer, settings = CONDITIONS[name]
+    one = everything(make(tmp_path / "one", "binary", optimizer, **settings), 4, 12)
+    two = everything(make(tmp_path / "two", "binary", optimizer, mirrored, **settings), 2, 12)
+    assert_alike(one, two)
+    # After three steps of two each, one update has been made, and the third step waits in the sums.
+    sums = [value for key, value in two[0].items() if key.endswith("gradient_accumulator")]
+    assert bool(sums) == (name != "averages")
+    assert all(np.any(value != 0) for value in sums)
+
+
+def test_a_loss_scale_accumulates_with_one_replica(mirrored: Any, tmp_path: pathlib.Path) -> None:
+    model = make(tmp_path / "model", "binary", "scaled", mirrored)
+    with pytest.raises(ValueError, match=r"accumulates gradients.*with one replica only.*'SGD'"):
         model.train(source(2), steps=1)
 
 

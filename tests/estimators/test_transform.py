@@ -351,7 +351,7 @@ def _sized(small: Any, size: int, name: str = "hidden") -> Any:
     ("size", "name", "message"),
     [
         (5, "hidden", r"variable 'hidden' has shape \(3, 5\) in the model and \(3, 4\) in the checkpoint .*ckpt-1"),
-        (4, "hiddn", r"lacks 1 variables of the model:\n  hiddn +\(closest there: hidden\)"),
+        (4, "hiddn", r"lacks 1 variable of the model:\n  hiddn +\(closest there: hidden\)"),
     ],
     ids=["shape", "name"],
 )

@@ -175,7 +175,7 @@ def test_errors(tmp_path: pathlib.Path) -> None:
         return model_fn(features, labels, mode)
 
     for verb in (lambda m: m.train(rows(), steps=1), lambda m: m.evaluate(rows(1)), lambda m: next(m.predict(rows(1)))):
-        with pytest.raises(ValueError, match=r"lacks 1 variables of the model:\n  another"):
+        with pytest.raises(ValueError, match=r"lacks 1 variable of the model:\n  another"):
             verb(estimator(tmp_path, other))
     with pytest.raises(ValueError, match=r"The input of training is empty"):
         model.train(lambda: rows()().take(0))

@@ -14,6 +14,7 @@ variables after ten more steps.
 import glob
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,8 @@ IN_TESTS = [
     ("rnn_gru_layer", "by_name"),
     ("rnn_steps_layer", "by_name"),
     ("rnn_estimator", "by_name"),
+    ("v1_dnn_parts", "Adam"),
+    ("v1_linear_parts", "Ftrl"),
 ]
 CLASSES = types.SimpleNamespace(v1=tf.compat.v1.estimator, SequentialHeadWrapper=sequential_head.SequentialHeadWrapper)
 for module in (tf.estimator, tf.estimator.experimental):
@@ -49,7 +52,25 @@ def build(model, optimizer, model_dir):
 
 def variables(estimator):
     path = estimator.latest_checkpoint()
-    return {name: tf.train.load_variable(path, name).tolist() for name, _ in tf.train.list_variables(path)}
+    shapes = dict(tf.train.list_variables(path))
+    # Two parts of a slot: "x/t_0/Adam" and "x/t_1/Adam".
+    second = {re.sub("/(t|part)_1/", r"/\1_0/", name): name for name in shapes if re.search("/(t|part)_1/", name)}
+    found = {}
+    for name in shapes.keys() - second.values():
+        found[name] = halves(path, (name, second[name]), shapes[name]) if name in second else whole(path, name)
+    return found
+
+
+def whole(path, name):
+    return tf.train.load_variable(path, name).tolist()
+
+
+def halves(path, names, shape):
+    first = (shape[0] + 1) // 2
+    rows = (f"0,{first}", f"{first},{shape[0] - first}")
+    specs = [f"{shape[0]} {shape[1]} {some}:-" for some in rows]
+    parts = tf.raw_ops.RestoreV2(prefix=path, tensor_names=names, shape_and_slices=specs, dtypes=[tf.float32] * 2)
+    return tf.concat(parts, 0).numpy().tolist()
 
 
 def evaluated(model, estimator):

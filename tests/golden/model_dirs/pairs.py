@@ -133,6 +133,8 @@ MODELS |= {
     "v1_dnn_classifier": MODELS["dnn_classifier"],
     "v1_linear_regressor": MODELS["linear_regressor"],
     "v1_combined_classifier": MODELS["combined_classifier"],
+    "v1_dnn_parts": (*MODELS["dnn_classifier"][:2], {**MODELS["dnn_classifier"][2], "input_layer_partitioner": 2}),
+    "v1_linear_parts": (*MODELS["linear_regressor"][:2], {**MODELS["linear_regressor"][2], "partitioner": 2}),
 }
 _ALL = ("dnn_classifier", "linear_regressor", "combined_classifier")
 _SOME = ("SGD_momentum", "Adam", "Nadam", "RMSprop_centered", "Adadelta", "Ftrl_l1_l2", "by_name")
@@ -148,6 +150,7 @@ PAIRS += [
 PAIRS += [("v1_linear_regressor", optimizer) for optimizer in V1_OPTIMIZERS]
 PAIRS += [("v1_dnn_classifier", optimizer) for optimizer in ("nesterov", "Adam", "RMSProp_centered", "Ftrl_all")]
 PAIRS += [("v1_combined_classifier", optimizer) for optimizer in ("momentum", "RMSProp", "Adadelta")]
+PAIRS += [("v1_dnn_parts", "Adam"), ("v1_dnn_parts", "Adagrad"), ("v1_linear_parts", "Ftrl")]
 PAIRS += [("rnn_gru", optimizer) for optimizer in ("SGD_nesterov", "Adamax", "RMSprop_both", "clipped")]
 
 
@@ -225,6 +228,8 @@ def build(model, optimizer, classes, fc, optimizers, layers, **kwargs):
     for key, value in arguments.items():
         if key.endswith("feature_columns"):
             made[key] = by_name[value]
+        elif key.endswith("partitioner"):
+            made[key] = tf.compat.v1.fixed_size_partitioner(value)
         elif key == "rnn_cell_fn":
             made[key] = lambda: layers.StackedRNNCells([layers.LSTMCell(3), layers.GRUCell(2)])
         elif key == "head":
