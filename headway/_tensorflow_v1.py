@@ -84,6 +84,12 @@ def keras_2(version: str) -> Any:
     return importlib.import_module(f"tf_keras.api._{version}.keras")
 
 
+def in_keras_2_layer() -> bool:
+    """Returns whether a layer of Keras 2 is being called in this thread. Can go with tf_keras."""
+    context = importlib.import_module("tf_keras.src.engine.base_layer_utils").call_context()
+    return bool(context.in_call)
+
+
 def keras_2_settings(optimizer: Any) -> tuple[dict[str, Any], Any]:
     """Returns the configuration of an optimizer of Keras 2, and its learning rate as it was given.
 

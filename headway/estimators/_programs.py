@@ -18,10 +18,10 @@ import tensorflow as tf
 
 from headway import _tensorflow
 from headway._spec import EstimatorSpec, ModeKeys
-from headway.estimators import _hooks, _metric_values, _structure, _threads
+from headway.estimators import _hooks, _metric_values, _pruning, _structure, _threads, _unfetched
 from headway.estimators._model import Model, ModelCall
 from headway.estimators._prediction_ahead import ManyBatches, many_batches
-from headway.estimators._pruning import WithoutTraining
+from headway.estimators._unfetched import Updates
 
 Fetch = Callable[[Any, Any], Any]
 _Optional = tf.experimental.Optional
@@ -90,7 +90,8 @@ class Program(abc.ABC):
         self.graph: Any = None
         self.watched: tuple[str, ...] = ()
         self._traced: dict[str, Callable[..., Any]] = {}
-        self._unfetched: list[tf.Operation] = []
+        self._unfetched = Updates()
+        self._notes = _unfetched.Notes()
         self.changed: set[str] = set()
         self._run: Callable[..., Any] = self._not_prepared
 
@@ -126,36 +127,56 @@ class Program(abc.ABC):
 
     def _call_model(self, features: Any, labels: Any = None, **kwargs: Any) -> ModelCall:
         # model_fns pop features out of the dict; it is theirs alone.
-        outcome = self.model.call(
-            dict(features) if isinstance(features, dict) else features, labels, self.mode, **kwargs
-        )
+        features = dict(features) if isinstance(features, dict) else features
+        outcome = self.model.call(features, labels, self.mode, watched=self.watched, **kwargs)
         self.spec = outcome.spec
         makes_train_op = outcome.spec.train_op is not None and not outcome.context.train_op_is_idle
-        if outcome.unfetched or (self.mode != ModeKeys.TRAIN and makes_train_op):
+        if self.mode != ModeKeys.TRAIN and (outcome.unfetched.operations or makes_train_op):
             self._check_can_leave_out()
-        self._unfetched += outcome.unfetched
+        self._unfetched.add(outcome.unfetched)
         self.changed |= outcome.changed
         return outcome
 
-    def _check_can_leave_out(self) -> None:
-        """Raises an error where updates cannot be left out that a session would not have run."""
+    def _check_can_leave_out(self) -> bool:
+        """Returns whether updates can be left out that a session would not have run; raises an error if they must."""
         replicas = self.model.strategy.num_replicas_in_sync
         compiled = self.model.config.jit_compile and self.mode == ModeKeys.TRAIN
         if not (self.eager or replicas > 1 or compiled):
-            return
+            return True
         how = "run_eagerly=True" if self.eager else f"{replicas} replicas" if replicas > 1 else "jit_compile=True"
-        if self.mode == ModeKeys.TRAIN:
+        if self.mode == ModeKeys.TRAIN and self._unfetched.has_steps:
             raise ValueError(
                 f"model_fn makes an optimizer's step that is no part of its train_op. With {how} it would run as well. "
                 "Make only the steps that the train_op has, or join them: `train_op=tf.group(one, other)`."
             )
+        if self.mode == ModeKeys.TRAIN:
+            self._notes.not_left_out(self._unfetched, how)
+            return False
         raise ValueError(
             f"model_fn made a train_op in mode {self.mode!r}. With {how} it would train there. Make the "
             "optimizer's step in mode TRAIN only: `if mode == ModeKeys.TRAIN: ...`."
         )
 
-    def _without_training(self, step: Callable[..., Any], specs: tuple[Any, ...]) -> WithoutTraining:
-        return WithoutTraining(step, specs, lambda: self._unfetched)
+    def _traced_step(self, step: Callable[..., Any], specs: tuple[Any, ...]) -> Any:
+        """Returns the concrete function of a step, without the updates that a session would not have run."""
+        self._unfetched = Updates()
+        dropped: list[str] = []
+
+        def traced(*args: Any) -> Any:
+            outputs = step(*args)
+            # Here the graph has no order yet but that which the program asked for.
+            graph = tf.compat.v1.get_default_graph()
+            dropped[:] = [op.name for op in _unfetched.dependents(graph, self._unfetched.operations)]
+            return outputs
+
+        concrete = tf.function(traced, autograph=False).get_concrete_function(*specs)
+        if self.mode == ModeKeys.TRAIN:
+            self._notes.kept(self._unfetched)
+        if not self._unfetched.operations or not self._check_can_leave_out():
+            return concrete
+        if self.mode == ModeKeys.TRAIN:
+            self._notes.left_out(self._unfetched)
+        return _pruning.without(concrete, specs, dropped)
 
     def _on_replicas(self, step: Callable[..., Any], elements: tuple[Any, ...], *args: Any) -> list[Any]:
         """Runs `step(element, *args)` on each local replica with an element of its own; returns their results."""
@@ -213,11 +234,7 @@ class Program(abc.ABC):
     def _step_function(self, step: Callable[..., Any], element_spec: Any, tables_spec: Any, *extra: Any) -> Any:
         elements = tuple(element_spec for _ in range(self.local_replicas))
         self.graph = None
-        concrete = tf.function(step, autograph=False).get_concrete_function(elements, tables_spec, *extra)
-        if self._unfetched:
-            reduced = self._without_training(step, (elements, tables_spec, *extra))
-            self.graph = reduced.graph
-            return reduced
+        concrete = self._traced_step(step, (elements, tables_spec, *extra))
         # Of a step that XLA compiles, the graph is the compiled part's.
         self.graph = self.graph or concrete.graph
         self._warn_of_foreign_variables(concrete)
@@ -543,7 +560,7 @@ class PredictProgram(Program):
 
     def many(self, iterator: Any, tables: Any) -> ManyBatches | None:
         """Returns the loop over several batches for this input; None where there is none."""
-        if self.eager or self._unfetched:
+        if self.eager:
             return None
         element_spec, tables_spec = iterator.element_spec, _structure.relaxed(_structure.spec_of(tables))
         key = repr((element_spec, tables_spec))
@@ -557,8 +574,7 @@ class PredictProgram(Program):
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
         specs = ((element_spec,), tables_spec)
-        step = _compiled(self._step, specs)
-        return _compiled(self._without_training(self._step, specs), specs) if self._unfetched else step
+        return _compiled(self._traced_step(self._step, specs), specs)
 
 
 def _compiled(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:
