@@ -34,6 +34,8 @@ def add_listeners(hook: Any, listeners: Sequence[Any]) -> None:
     hook._listeners.extend(listener for listener in listeners if listener not in hook._listeners)
 
 
+AUTOGRAPH = "tensorflow.python.autograph"
+"""The modules that call functions on behalf of code that autograph has rewritten."""
 OLD_ESTIMATOR = "tensorflow.python.estimator"
 """The package inside TensorFlow by which old libraries import the modules of tensorflow_estimator."""
 
