@@ -100,7 +100,7 @@ def install() -> None:
 
 
 def both(new: Any, old: Any) -> Any:
-    """Returns a function that is `old` for a program, and `new` for libraries or where only that takes the arguments."""
+    """Returns a function that is `old` for a program, and `new` for libraries or where only that takes them."""
     signature = inspect.signature(old)
 
     @functools.wraps(old, updated=())

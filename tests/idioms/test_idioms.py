@@ -31,6 +31,7 @@ LEFT_OUT = {
     "gradients accumulated by hand",
     "steps by hand",
     "target network of an op that nobody runs",
+    "team: counters, moving loss and patience in variables",
     "train_op not among two",
     "updates beside the train_op",
 }
@@ -47,7 +48,7 @@ def _load(name: str) -> types.ModuleType:
 
 
 program = _load("idiom_program")
-for _name in ("idiom_model", "variable_cases", "step_cases", "update_cases", "run_cases"):
+for _name in ("idiom_model", "variable_cases", "step_cases", "update_cases", "team_cases", "run_cases"):
     _load(_name)
 cases = _load("cases")
 
