@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 _ROOTS = ("tensorflow", "tensorflow_estimator", "keras")
 _GUARDS = {"ImportError", "ModuleNotFoundError", "AttributeError", "Exception", "BaseException"}
 _Scope = dict[str, str | None]
+DIMENSION = "tf.TensorShape[i].value"
+"""What stands for the size of an axis as an object: `x.shape[1].value`, `x.get_shape()[1].value`."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -134,6 +136,8 @@ class _Reader(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         name = self._meaning(node)
         if name is None:
+            if node.attr == "value" and isinstance(node.value, ast.Subscript) and _is_shape(node.value.value):
+                self._record(node, DIMENSION)
             self.visit(node.value)
         elif isinstance(node.ctx, ast.Load):
             self._record(node, name)
@@ -214,3 +218,10 @@ def _guards(handler: ast.ExceptHandler) -> bool:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(isinstance(kind, ast.Name) and kind.id in _GUARDS for kind in kinds)
+
+
+def _is_shape(node: ast.expr) -> bool:
+    """Returns whether an expression looks like the static shape of a tensor."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr == "get_shape"
+    return isinstance(node, ast.Attribute) and node.attr == "shape"

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 import headway as hw
 
@@ -115,6 +116,7 @@ def test_what_a_program_trains_by_decides(
 
 
 def test_what_keras_layers_update_is_always_meant(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "headway")
     seen: list[Any] = []
 
     def body(x: Any, step: Any) -> Any:
@@ -136,6 +138,20 @@ def test_what_keras_layers_update_is_always_meant(tmp_path: pathlib.Path, caplog
     assert "norm/moving_mean, norm/moving_variance" in told
     # The state of random numbers goes on from one draw to the next.
     assert len({row.tobytes() for masks in seen for row in masks}) == 4
+
+
+def test_what_layers_of_keras_2_update_is_meant_too(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    def body(x: Any, step: Any) -> Any:
+        norm = tf_keras.layers.BatchNormalization(momentum=0.5, name="norm")
+        counter("never").assign_add(1.0)
+        loss = tf.reduce_mean(tf.square(norm(x, training=True) @ weight()))
+        return loss, descent(loss, step)
+
+    caplog.set_level(logging.INFO, "headway")
+    value = trained(body, tmp_path, steps=2)
+    np.testing.assert_allclose(value("norm/moving_mean"), [1.5, 2.25])
+    assert value("never") == 0.0
+    assert "norm/moving_mean, norm/moving_variance" in _told(caplog, "What Keras layers update")[0]
 
 
 def test_effects_keep_their_order(tmp_path: pathlib.Path) -> None:

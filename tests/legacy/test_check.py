@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from headway import cli, legacy
 from headway.legacy import _bilingual, _contrib, _given, _symbols
-from headway.legacy._uses import uses_of
+from headway.legacy._uses import DIMENSION, uses_of
 
 v1 = tf.compat.v1
 RUN, LEGACY, TF1, EDIT, NOTHING = "headway run", "headway run --legacy-keras", "headway run --tf1", "edit", "nothing"
@@ -33,6 +33,8 @@ def _names(source: str, missing: tuple[str, ...] = ()) -> list[tuple[int, str]]:
         ("import tensorflow as tf\nv1 = tf.compat.v1\nv1.Session", [(2, "tf.compat.v1"), (3, "tf.compat.v1.Session")]),
         ("from tensorflow.python.estimator import gc", [(1, "tensorflow_estimator.python.estimator.gc")]),
         ("from tensorflow.nn import *", [(1, "tf.nn")]),
+        ("n = x.shape[1].value\nn = x.get_shape()[-1].value", [(1, DIMENSION), (2, DIMENSION)]),
+        ("n = x.shape.value\nn = x.sizes[1].value\nn = x.shape[1]", []),
         # Names that are the program's own.
         ("import tensorflow as tf\ndef f(tf): return tf.x\nlambda tf: tf.x", []),
         ("import tensorflow as tf\ntf = 3\ntf.real", []),
@@ -98,6 +100,7 @@ VERDICTS = {
     "tf.contrib.layers.fully_connected": (EDIT, r"write tf\.compat\.v1\.layers\.dense"),
     "tf.contrib.rnn.LSTMCell|.call": (EDIT, r"write tf\.compat\.v1\.nn\.rnn_cell\.LSTMCell"),
     "tf.contrib.unknown.name|.more": (NOTHING, "ended with TensorFlow 1"),
+    DIMENSION: (EDIT, r"write tf\.compat\.dimension_value"),
     "tf.nothing|.at.all": (NOTHING, "no counterpart"),
 }
 
