@@ -205,15 +205,16 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "headway check [--json] PATH..." in capsys.readouterr().out
 
 
-def test_calls_of_tensorflow_1_mean_what_they_meant(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("name", ["tf1_calls", "tf1_program"])
+def test_programs_of_tensorflow_1_show_what_they_showed(name: str, tmp_path: pathlib.Path) -> None:
     folder = ROOT / "tests" / "golden" / "legacy"
-    golden = json.loads((folder / "tf1_calls.json").read_text("utf-8"))
-    done = _run(tmp_path, "run", "--tf1", str(folder / "tf1_calls.py"))
+    golden = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    done = _run(tmp_path, "run", "--tf1", str(folder / f"{name}.py"))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found.keys() == golden.keys()
-    for name, value in golden.items():
+    for key, value in golden.items():
         if np.asarray(value).dtype.kind in "USO":
-            assert found[name] == value, name
+            assert found[key] == value, key
         else:
-            np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(found[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
