@@ -110,8 +110,8 @@ def updates(
 
     In evaluation and prediction those are all updates of what a checkpoint holds. In training it depends on what the
     program trains by. If that is the `train_op`, by an optimizer of TensorFlow 1 or by hand, then all that it does not
-    reach; in TensorFlow 2, by an optimizer of Keras 3 or of headway, an update needs nobody who asks for it. What Keras
-    layers and metrics update is always meant.
+    reach; in TensorFlow 2, by an optimizer of Keras 3 or of headway, an update needs nobody who asks for it. What layers
+    and metrics of Keras and of headway update is always meant.
 
     Args:
       graph: the graph in which the model_fn was called.
@@ -221,7 +221,7 @@ def fetched(graph: Any, spec: EstimatorSpec, context: StepContext) -> list[Any]:
         wanted += tf.nest.flatten([op for op in spec.eval_metric_ops.values() if isinstance(op, tuple)])
     else:
         wanted += [spec.train_op, *graph.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)]
-        wanted += [*context.values.values(), *(value for _, _, value in context.summaries)]
+        wanted += [*context.updates, *context.values.values(), *(value for _, _, value in context.summaries)]
         wanted += tf.nest.flatten(_hooks.logged_tensors(spec, graph))
     return wanted
 
