@@ -36,6 +36,7 @@ class StepContext:
       training_metrics: whether heads compute their metrics in training as well.
       summaries: what `headway._summary` collected: (function that writes it, tag, tensor).
       values: scalars of this step that a log may show, by name.
+      updates: updates that headway's own layers make in training, whatever the `train_op` needs.
       train_op_is_idle: set by `headway.minimize` outside training: its `train_op` does nothing.
       varying_rows: set by the step: whether replicas sum sparse gradients whose number of rows may change.
       records_lookups: whether lookups in several tables note themselves in `lookups`.
@@ -63,6 +64,7 @@ class StepContext:
     training_metrics: bool = False
     summaries: list[tuple[Callable[..., Any], Any, Any]] = dataclasses.field(default_factory=list)
     values: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    updates: list[Any] = dataclasses.field(default_factory=list)
     train_op_is_idle: bool = False
     varying_rows: bool = False
     records_lookups: bool = False

@@ -72,6 +72,20 @@ def is_metric_variable(arguments: Mapping[str, Any]) -> bool:
     return bool(summed and arguments.get("synchronization") == tf.VariableSynchronization.ON_READ)
 
 
+def is_of_metric(variable: Any) -> bool:
+    """Returns whether a local variable is one that `is_metric_variable` has told."""
+    arguments = {name: getattr(variable, name, None) for name in ("aggregation", "synchronization")}
+    return is_metric_variable(arguments)
+
+
+def in_layer() -> bool:
+    """Returns whether a layer of Keras 2 is being called, which updates its variables without telling anybody.
+
+    Those of `tf.compat.v1.layers` tell in graphs only: in functions the collection UPDATE_OPS is empty.
+    """
+    return "tf_keras" in sys.modules and _tensorflow_v1.in_keras_2_layer()
+
+
 def modern(optimizer: Any) -> Any:
     """Returns the optimizer of Keras 3 for one of Keras 2, which `minimize` applies by its old formulas.
 

@@ -34,6 +34,8 @@ def add_listeners(hook: Any, listeners: Sequence[Any]) -> None:
     hook._listeners.extend(listener for listener in listeners if listener not in hook._listeners)
 
 
+AUTOGRAPH = "tensorflow.python.autograph"
+"""The modules that call functions on behalf of code that autograph has rewritten."""
 OLD_ESTIMATOR = "tensorflow.python.estimator"
 """The package inside TensorFlow by which old libraries import the modules of tensorflow_estimator."""
 
@@ -82,6 +84,12 @@ def _get_of_both(get: Callable[[Any], Any], kind: type) -> Callable[[Any], Any]:
 def keras_2(version: str) -> Any:
     """Returns what `tf.keras` ("v2") or `tf.compat.v1.keras` ("v1") is with Keras 2. Can go with tf_keras."""
     return importlib.import_module(f"tf_keras.api._{version}.keras")
+
+
+def in_keras_2_layer() -> bool:
+    """Returns whether a layer of Keras 2 is being called in this thread. Can go with tf_keras."""
+    context = importlib.import_module("tf_keras.src.engine.base_layer_utils").call_context()
+    return bool(context.in_call)
 
 
 def keras_2_settings(optimizer: Any) -> tuple[dict[str, Any], Any]:

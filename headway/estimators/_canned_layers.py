@@ -139,8 +139,13 @@ def batch_norm(net: tf.Tensor, variable: Callable[..., tf.Variable], *, training
         mean, variance, rows = _moments(net)
         # A batch without rows has no mean; it changes none.
         mean, variance = tf.where(rows > 0, mean, moving_mean), tf.where(rows > 0, variance, moving_variance)
-        moving_mean.assign_sub((moving_mean - mean) * (1.0 - _MOMENTUM))
-        moving_variance.assign_sub((moving_variance - variance) * (1.0 - _MOMENTUM))
+        updates = [
+            moving_mean.assign_sub((moving_mean - mean) * (1.0 - _MOMENTUM)),
+            moving_variance.assign_sub((moving_variance - variance) * (1.0 - _MOMENTUM)),
+        ]
+        context = _context.current()
+        if context is not None:
+            context.updates += updates
     return tf.nn.batch_normalization(net, mean, variance, beta, gamma, _EPSILON)
 
 

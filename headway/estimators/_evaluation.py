@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway.estimators._batch_run import BatchRun
+from headway.estimators._evaluate_program import Evaluated, EvaluateProgram
 from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, act_on, check_for_batches, due_steps
-from headway.estimators._programs import Evaluated, EvaluateProgram
 from headway.estimators._readable import readable_errors
 
 _RESERVED = ("loss", "global_step")

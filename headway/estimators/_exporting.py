@@ -85,7 +85,7 @@ def _traced(source: Source, mode: str, receiver_fn: Callable[[], Receiver]) -> _
         record = tf.constant(False) if mode == ModeKeys.TRAIN else None
         features = dict(features) if isinstance(features, dict) else features
         outcome = model.call(features, labels, mode, record=record)
-        unfetched[:] = [operation.name for operation in outcome.unfetched]
+        unfetched[:] = [operation.name for operation in outcome.unfetched.operations]
         restoring[:] = [_scaffold.restoring(outcome.spec)]
         found.append(_saved_model.export_outputs(outcome.spec))
         return {key: output.signature_outputs for key, output in found[-1].items()}

@@ -31,16 +31,19 @@ from headway.estimators._classic_hooks import (
     StepCounterHook,
     SummarySaverHook,
 )
+from headway.estimators._evaluate_program import EvaluateProgram
 from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, adapted
 from headway.estimators._model import Model
 from headway.estimators._needs_graph import NeedsGraph
-from headway.estimators._programs import EvaluateProgram, PredictProgram, Program, TrainProgram
+from headway.estimators._predict_program import PredictProgram
+from headway.estimators._program import Program
 from headway.estimators._progress import progress_hook
 from headway.estimators._readable import readable_errors
 from headway.estimators._runtime import EMPTY_INPUT, ExportRequest, Runtime, Setup
 from headway.estimators._saving import Saver
 from headway.estimators._train import TrainRun
+from headway.estimators._train_program import TrainProgram
 from headway.estimators._variable_table import VariableTable, table_of_store
 from headway.estimators._weights import Weights
 from headway.input_pipelines import Pipeline

@@ -293,7 +293,9 @@ def logged_tensors(spec: EstimatorSpec, graph: Any) -> list[dict[str, tf.Tensor]
     """Returns, for each training hook of `spec`, the tensors of the step that it wants to see, or names of `graph`."""
     found = []
     for hook in map(adapted, (*spec.training_hooks, *spec.training_chief_hooks)):
-        tensors = {name: tensor for name, tensor in hook.step_tensors.items() if tf.is_tensor(tensor)}
+        # What `assign` returns in a function is a variable.
+        asked = {name: tensor for name, tensor in hook.step_tensors.items() if tf.is_tensor(tensor)}
+        tensors = {name: tf.convert_to_tensor(tensor) for name, tensor in asked.items()}
         found.append(tensors | named_tensors(hook.step_names, graph))
     return found
 

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _unfetched, _v1_calls
 from headway.estimators._captured_tables import OwnTables
 from headway.estimators._run_config import RunConfig
+from headway.estimators._unfetched import Updates
 from headway.estimators._variables import Call, VariableStore
 
 _ALLOWED_ARGUMENTS = ("features", "labels", "mode", "params", "config", "self")
@@ -39,7 +40,7 @@ class ModelCall:
       call: the variables that it asked for.
       context: its surroundings, with what heads and summaries left there.
       summary: serialised `Summary` of the step, a string scalar.
-      unfetched: updates that were traced and must not run: see `_unfetched`.
+      unfetched: updates that were traced and must not run.
       changed: names of the variables of the model that evaluation or prediction may change.
     """
 
@@ -47,7 +48,7 @@ class ModelCall:
     call: Call
     context: StepContext
     summary: tf.Tensor
-    unfetched: list[Any] = dataclasses.field(default_factory=list)
+    unfetched: Updates = dataclasses.field(default_factory=Updates)
     changed: set[str] = dataclasses.field(default_factory=set)
 
 
@@ -159,6 +160,7 @@ class Model:
         tape: tf.GradientTape | None = None,
         may_create: bool | None = None,
         variables_only: bool = False,
+        watched: Iterable[str] = (),
     ) -> ModelCall:
         """Calls the model_fn on one batch, in the current graph or eagerly.
 
@@ -170,6 +172,7 @@ class Model:
           tape: the tape that watches an eager call in training.
           may_create: whether new names become variables; by default until training has made them all.
           variables_only: whether the call is made for its variables alone: nothing that it computes ever runs.
+          watched: names of tensors that hooks want to see.
         """
         self.traces[mode] += not tf.executing_eagerly()
         may_create = not self._complete if may_create is None else may_create
@@ -191,9 +194,9 @@ class Model:
                 _tensorflow.scale_v1_losses(self.strategy, True)
             before = self.store.global_step.read_value() if mode == ModeKeys.TRAIN else None
             spec = invoke(self.model_fn, self.params, self.config, features, labels, mode)
-            unfetched = []
+            unfetched = Updates()
             if not tf.executing_eagerly() and not variables_only:
-                unfetched = _unfetched.updates(graph, spec, context, self.store.entries, self.strategy)
+                unfetched = _unfetched.updates(graph, spec, call, context, self.store, watched)
             if mode == ModeKeys.TRAIN:
                 self._check_settings_used(context)
                 self._count_step(context, before, spec.train_op)

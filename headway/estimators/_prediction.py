@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from headway.estimators._batch_run import BatchRun
 from headway.estimators._hooks import Hook, act_on, check_for_batches, due_steps
-from headway.estimators._programs import PredictProgram
+from headway.estimators._predict_program import PredictProgram
 from headway.estimators._readable import readable_errors
 
 

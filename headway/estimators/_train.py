@@ -17,8 +17,8 @@ from headway._log import logger
 from headway.estimators import _signals
 from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, Run, act_on, as_number, due_steps
-from headway.estimators._programs import Stretch, TrainProgram
 from headway.estimators._readable import readable_errors
+from headway.estimators._train_program import Stretch, TrainProgram
 from headway.estimators._when import Progress
 
 if TYPE_CHECKING:

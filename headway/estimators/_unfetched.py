@@ -6,56 +6,165 @@ spec names one, and rely on it that only what is fetched runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from headway._context import StepContext
+from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _hooks
-from headway.estimators._variables import Entry
+from headway.estimators._variables import GLOBAL_STEP, Call, Entry, VariableStore
 
 _READS = ("ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp", "Identity")
 _APPLIES = ("ResourceApply", "ResourceSparseApply")
+# Random numbers are drawn from a state, which is nobody's result.
+_DRAWS = ("Rng", "Stateful")
 # What runs code of its own, and may update a variable that it is given.
 _CALLS = ("If", "While", "Case", "StatefulPartitionedCall")
+_READ_ONLY = "_read_only_resource_inputs"
+
+_MOST_NAMES = 8
+_LEFT_OUT = (
+    "Updates of %s do not run in training: neither the train_op nor the loss, a summary or a hook needs them, and a "
+    "session runs only what is fetched. If they are meant, join them to the train_op: "
+    "`train_op=tf.group(train_op, update)`."
+)
+_NOT_LEFT_OUT = (
+    "Updates of %s run in training, though neither the train_op nor the loss, a summary or a hook needs them: a "
+    "session would not have run them, but with %s they cannot be left out. Remove them, or join them to the train_op."
+)
+_KEPT = (
+    "What Keras layers update is updated in each step of training: %s. In a session it was only if the train_op waited "
+    "for the layers' updates."
+)
+
+
+@dataclasses.dataclass
+class Updates:
+    """The updates of variables that were traced and that a session would not have run.
+
+    Attributes:
+      operations: the operations -> names of the variables of the model that they change.
+      reached: all operations that a session would have run.
+      kept: names of variables whose layers of Keras update them all the same.
+    """
+
+    operations: dict[tf.Operation, set[str]] = dataclasses.field(default_factory=dict)
+    reached: set[tf.Operation] = dataclasses.field(default_factory=set)
+    kept: set[str] = dataclasses.field(default_factory=set)
+
+    def add(self, other: Updates) -> None:
+        """Adds those of another replica in the same graph, whose operations each of them may see."""
+        self.reached |= other.reached
+        self.kept |= other.kept
+        both = {**self.operations, **other.operations}
+        self.operations = {op: names for op, names in both.items() if op not in self.reached}
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether steps of optimizers are among them."""
+        return any(op.type.startswith(_APPLIES) and names for op, names in self.operations.items())
+
+    def names(self) -> list[str]:
+        """Returns the names of the variables that they change, without the global step, which is counted anyway."""
+        return sorted(set().union(*self.operations.values()) - {GLOBAL_STEP})
+
+
+class Notes:
+    """What the log says of the updates of a program, each thing once."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def left_out(self, found: Updates) -> None:
+        """Names what does not run."""
+        self._tell(logger.warning, _LEFT_OUT, found.names())
+
+    def not_left_out(self, found: Updates, how: str) -> None:
+        """Names what runs all the same, because of how the program runs."""
+        self._tell(logger.warning, _NOT_LEFT_OUT, found.names(), how)
+
+    def kept(self, found: Updates) -> None:
+        """Names what Keras layers update."""
+        self._tell(logger.info, _KEPT, sorted(found.kept))
+
+    def _tell(self, log: Callable[..., None], text: str, names: list[str], *rest: str) -> None:
+        if names and text not in self._told:
+            self._told.add(text)
+            more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+            log(text, ", ".join(names[:_MOST_NAMES]) + more, *rest)
 
 
 def updates(
     graph: Any,
     spec: EstimatorSpec,
+    call: Call,
     context: StepContext,
-    entries: Mapping[str, Entry],
-    strategy: tf.distribute.Strategy,
-) -> list[Any]:
-    """Returns the operations of `graph` that a session would not have run, and that must not run here.
+    store: VariableStore,
+    watched: Iterable[str] = (),
+) -> Updates:
+    """Returns the updates in `graph` that a session would not have run, and that must not run here.
 
-    In training those are optimizers' steps that the `train_op` has not. (Other updates beside the `train_op` are meant:
-    in TensorFlow 2 an update needs nobody who asks for it.) In the other modes those are all updates of what a
-    checkpoint holds. What Keras layers update is always meant.
+    In evaluation and prediction those are all updates of what a checkpoint holds. In training it depends on what the
+    program trains by. If that is the `train_op`, by an optimizer of TensorFlow 1 or by hand, then all that it does not
+    reach; in TensorFlow 2, by an optimizer of Keras 3 or of headway, an update needs nobody who asks for it. What
+    layers and metrics of Keras and of headway update is always meant.
 
     Args:
       graph: the graph in which the model_fn was called.
       spec: what it returned.
+      call: the variables that it asked for.
       context: its surroundings.
-      entries: the variables of the model.
-      strategy: the strategy under which they live.
+      store: the variables of the model.
+      watched: names of tensors that hooks want to see.
     """
-    own = {
-        name: entry
-        for name, entry in entries.items()
-        if not entry.by_keras or entry.role == "optimizer" or entry.variable.trainable
-    }
-    candidates = [op for op, _ in _updates(graph, own, strategy)]
     training = spec.mode == ModeKeys.TRAIN
-    if training and ("global_step" in context.uses or not any(op.type.startswith(_APPLIES) for op in candidates)):
-        return []
-    reached = ancestors(fetched(graph, spec, context))
-    found = [op for op in candidates if op not in reached]
-    if training and not any(op.type.startswith(_APPLIES) for op in found):
-        return []
+    if training and "global_step" in context.uses:
+        return Updates()
+    entries = store.entries
+    own = {name: entry for name, entry in entries.items() if _is_own(entry)}
+    local = store.updated_by_hand(spec.mode) if training else []
+    candidates = dict(_updates(graph, own, store.strategy, local))
+    wanted = [*fetched(graph, spec, context), *_hooks.named_tensors(watched, graph).values()]
+    reached = ancestors(wanted)
+    found = Updates({op: names for op, names in candidates.items() if op not in reached}, reached)
+    if not training:
+        return found
+    if call.optimizers or not _trains(spec, candidates, entries):
+        steps = {op: names for op, names in found.operations.items() if op.type.startswith(_APPLIES) and names}
+        return Updates(steps if call.optimizers else {}, reached)
+    others = {name: entry for name, entry in entries.items() if name not in own}
+    found.kept = set().union(*(names for op, names in _updates(graph, others, store.strategy) if op not in reached))
     return found
+
+
+def _is_own(entry: Entry) -> bool:
+    return not entry.by_keras or entry.role == "optimizer" or bool(entry.variable.trainable)
+
+
+def _trains(spec: EstimatorSpec, candidates: Mapping[Any, set[str]], entries: Mapping[str, Entry]) -> bool:
+    """Returns whether a program trains by its train_op, as one for sessions does."""
+    if any(op.type.startswith(_APPLIES) and names for op, names in candidates.items()):
+        return True
+    changed = set().union(*(candidates.get(op, set()) for op in ancestors([spec.train_op])))
+    return any(entries[name].variable.trainable for name in changed)
+
+
+def dependents(graph: Any, operations: Iterable[tf.Operation]) -> set[tf.Operation]:
+    """Returns the operations, and all that depend on one of them."""
+    found = set(operations)
+    for op in graph.get_operations() if found else ():
+        if any(tensor.op in found for tensor in op.inputs) or not found.isdisjoint(op.control_inputs):
+            found.add(op)
+    return found
+
+
+def only_reads(op: tf.Operation) -> bool:
+    """Returns whether an operation changes nothing, though TensorFlow calls it stateful."""
+    return op.type in _READS
 
 
 def written(graph: Any, entries: Mapping[str, Entry], strategy: tf.distribute.Strategy) -> set[str]:
@@ -64,32 +173,55 @@ def written(graph: Any, entries: Mapping[str, Entry], strategy: tf.distribute.St
 
 
 def _updates(
-    graph: Any, entries: Mapping[str, Entry], strategy: tf.distribute.Strategy
+    graph: Any, entries: Mapping[str, Entry], strategy: tf.distribute.Strategy, local: Iterable[Any] = ()
 ) -> list[tuple[tf.Operation, set[str]]]:
-    """Returns the operations of `graph` that may change variables, and their names; random state is none of them."""
-    names = {
-        id(part.handle): name
-        for name, entry in entries.items()
-        if entry.role != "random"
-        for part in strategy.experimental_local_results(entry.variable)
+    """Returns the operations of `graph` that may change variables, and their names; random state is none of them.
+
+    Args:
+      graph: the graph.
+      entries: the variables by name.
+      strategy: the strategy under which they live.
+      local: further variables, whose names are not told.
+    """
+    names: dict[int, set[str]] = {
+        id(part.handle): {name} if name else set()
+        for name, variable in [
+            *((name, entry.variable) for name, entry in entries.items() if entry.role != "random"),
+            *(("", variable) for variable in local),
+        ]
+        for part in strategy.experimental_local_results(variable)
     }
     inner = {id(inside): names[id(outside)] for outside, inside in graph.captures if id(outside) in names}
     found = []
     for op in graph.get_operations():
-        if op.type not in _READS and (op.type not in _CALLS or op.op_def.is_stateful):
-            changed = {inner[id(tensor)] for tensor in op.inputs if id(tensor) in inner}
-            if changed:
-                found.append((op, changed))
+        if op.type in _READS or (op.type.startswith(_DRAWS) and op.type not in _CALLS):
+            continue
+        if op.type in _CALLS and not op.op_def.is_stateful:
+            continue
+        inputs = _written_inputs(op)
+        if any(id(tensor) in inner for tensor in inputs):
+            found.append((op, set().union(*(inner.get(id(tensor), set()) for tensor in inputs))))
     return found
+
+
+def _written_inputs(op: tf.Operation) -> list[tf.Tensor]:
+    """Returns the inputs of an operation that it may write to."""
+    inputs = list(op.inputs)
+    if op.type not in _CALLS or _READ_ONLY not in op.node_def.attr:
+        return inputs
+    only_read = set(op.get_attr(_READ_ONLY))
+    return [tensor for i, tensor in enumerate(inputs) if i not in only_read]
 
 
 def fetched(graph: Any, spec: EstimatorSpec, context: StepContext) -> list[Any]:
     """Returns what a session would have fetched of a call of a model_fn."""
-    wanted: list[Any] = [spec.loss, *tf.nest.flatten(spec.predictions)]
-    wanted += tf.nest.flatten([op for op in spec.eval_metric_ops.values() if isinstance(op, tuple)])
-    if spec.mode == ModeKeys.TRAIN:
+    wanted: list[Any] = [spec.loss]
+    if spec.mode != ModeKeys.TRAIN:
+        wanted += tf.nest.flatten(spec.predictions)
+        wanted += tf.nest.flatten([op for op in spec.eval_metric_ops.values() if isinstance(op, tuple)])
+    else:
         wanted += [spec.train_op, *graph.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)]
-        wanted += [*context.values.values(), *(value for _, _, value in context.summaries)]
+        wanted += [*context.updates, *context.values.values(), *(value for _, _, value in context.summaries)]
         wanted += tf.nest.flatten(_hooks.logged_tensors(spec, graph))
     return wanted
 
@@ -102,6 +234,9 @@ def ancestors(values: Iterable[Any]) -> set[Any]:
             todo.append(value)
         elif tf.is_symbolic_tensor(value):
             todo.append(value.op)
+        elif isinstance(value, tf.Variable):
+            # What `assign` returns in a function stands for the variable after it.
+            todo += [value.op] if isinstance(getattr(value, "op", None), tf.Operation) else []
     seen: set[Any] = set()
     while todo:
         operation = todo.pop()

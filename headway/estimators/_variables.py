@@ -193,6 +193,14 @@ class VariableStore:
         """Returns the variables of the metrics of a mode."""
         return [variable for (owner, _), variable in self._local.items() if owner == mode]
 
+    def updated_by_hand(self, mode: str) -> list[tf.Variable]:
+        """Returns the variables of the metrics of a mode without those of Keras's own."""
+        return [
+            variable
+            for key, variable in self._local.items()
+            if key[0] == mode and key not in self._local_by_keras and not _keras_2.is_of_metric(variable)
+        ]
+
     def metric_variables(self, mode: str) -> dict[str, tuple[tf.Variable, Any]]:
         """Returns the variables of the metrics of a mode by name, each with the value that it starts from."""
         return {
@@ -245,7 +253,7 @@ class VariableStore:
                 call.pending[name] = kwargs["initial_value"]
         elif call.may_create:
             variable = self._create(call, name, kwargs)
-            by_keras = _tensorflow.keras_scope() is not None
+            by_keras = _tensorflow.keras_scope() is not None or _keras_2.in_layer()
             self._entries[name] = Entry(name, variable, role, by_keras)
         else:
             raise ModelFnVariablesError(self._unknown_message(name, call))

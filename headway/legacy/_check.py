@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headway.legacy._report import EDIT, Finding, Report
-from headway.legacy._uses import uses_of
+from headway.legacy._uses import arguments_of, uses_of
 
 
 def check(*paths: str | os.PathLike[str]) -> Report:
     """Lists what programs use that today's TensorFlow has dropped, and what headway has for it.
 
-    The programs are read, not run. Each name is looked up in TensorFlow and Keras as they are installed.
+    The programs are read, not run. Each name is looked up in TensorFlow and Keras as they are installed, and each
+    argument that a function is given by name.
 
     Args:
       *paths: Python files, and folders, of which all Python files in them are read.
@@ -40,21 +41,24 @@ def check(*paths: str | os.PathLike[str]) -> Report:
       3  tf.placeholder  headway run --tf1
     """
     # It imports TensorFlow, and takes seconds.
-    from headway.legacy import _symbols
+    from headway.legacy import _arguments, _symbols
 
     findings: list[Finding] = []
     files = [(file, Path(path).is_dir()) for path in paths for file in _python_files(Path(path))]
     for file, of_folder in files:
         try:
-            uses = uses_of(file.read_bytes(), str(file), _symbols.exists)
+            source = file.read_bytes()
+            uses = uses_of(source, str(file), _symbols.exists)
         except SyntaxError as error:
             if not of_folder:
                 raise
             advice = f"is no Python {sys.version_info.major}: {error.msg}"
             findings.append(Finding(str(file), error.lineno or 1, error.offset or 1, "the file", EDIT, advice))
             continue
-        for use in uses:
-            verdict = _symbols.verdict_on(use.name)
+        verdicts = [(use, _symbols.verdict_on(use.name)) for use in uses]
+        given = arguments_of(source, str(file), _symbols.exists)
+        verdicts += [(use, _arguments.verdict_on(use.name, use.argument)) for use in given]
+        for use, verdict in sorted(verdicts, key=lambda pair: (pair[0].line, pair[0].column)):
             if verdict is not None:
                 findings.append(Finding(str(file), use.line, use.column, verdict.symbol, verdict.kind, verdict.advice))
     return Report(tuple(findings), len(files), _symbols.VERSION)

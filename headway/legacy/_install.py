@@ -46,7 +46,8 @@ def install(*, legacy_keras: bool = False, tf1: bool = False) -> None:
     Args:
       legacy_keras: whether `tf.keras` shall be Keras 2, the whole of it. headway itself stays on Keras 3.
       tf1: whether `tf` shall have the names of TensorFlow 1 that it does not have (`tf.layers`, `tf.placeholder`,
-        `tf.train.AdamOptimizer`): those of `tf.compat.v1`. Names that it has keep their meaning of TensorFlow 2.
+        `tf.train.AdamOptimizer`): those of `tf.compat.v1`. Functions whose arguments have changed are those of
+        TensorFlow 1 for the program; classes stay those of TensorFlow 2.
 
     Raises:
       ImportError: if `legacy_keras` is asked for, and tf_keras is not installed.

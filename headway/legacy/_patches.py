@@ -12,21 +12,9 @@ import tensorflow as tf
 
 from headway import _backend as _backend
 from headway import _tensorflow_v1
-from headway.legacy import _given, _private
+from headway.legacy import _bilingual, _given, _private
 from headway.legacy._modules import BorrowedModule, Importer
 from headway.legacy._private import borrowed
-
-# They took `keep_dims` and `reduction_indices`, and take today's names as well.
-_REDUCTIONS = (
-    "reduce_all",
-    "reduce_any",
-    "reduce_logsumexp",
-    "reduce_max",
-    "reduce_mean",
-    "reduce_min",
-    "reduce_prod",
-    "reduce_sum",
-)
 
 
 def apply(importer: Importer, *, keras_3: bool) -> None:
@@ -49,7 +37,7 @@ def apply(importer: Importer, *, keras_3: bool) -> None:
 
 
 def add_v1_names() -> None:
-    """Gives TensorFlow the names of `tf.compat.v1` that it does not have itself; most that it has stay as they are.
+    """Gives TensorFlow the names of `tf.compat.v1` that it does not have itself; classes that it has stay as they are.
 
     `tf.estimator` becomes that of TensorFlow 1 as a whole: its models sum the loss, and have other optimizers. So do
     the functions whose arguments mean something else since: the second one of `tf.nn.dropout` was what to keep.
@@ -57,9 +45,7 @@ def add_v1_names() -> None:
     old = tf.compat.v1
     tf.estimator = old.estimator
     _add_missing(tf, old)
-    tf.nn.dropout = old.nn.dropout
-    for name in _REDUCTIONS:
-        setattr(tf, name, getattr(old, name))
+    _bilingual.install()
     for name in ("make_one_shot_iterator", "make_initializable_iterator"):
         setattr(tf.data.Dataset, name, _method(name))
 
@@ -77,7 +63,7 @@ def _add_missing(new: Any, old: Any) -> None:
     for name in _given.public_names(old):
         if name not in there:
             loaders[name] = functools.partial(getattr, old, name)
-        elif name not in ("compat", "keras", "estimator"):
+        elif name not in ("compat", "keras", "estimator", *_bilingual.MODULES):
             pair = getattr(new, name), getattr(old, name)
             if all(isinstance(value, types.ModuleType) for value in pair) and pair[0] is not pair[1]:
                 _add_missing(*pair)

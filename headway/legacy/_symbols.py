@@ -17,6 +17,7 @@ from headway import _backend as _backend
 from headway import _tensorflow_v1
 from headway.legacy import _contrib, _given, _private
 from headway.legacy._report import EDIT, NOTHING, RUN, RUN_AS_TF1, RUN_WITH_KERAS_2
+from headway.legacy._uses import DIMENSION
 
 VERSION: str = tf.__version__
 _V1 = "tf.compat.v1."
@@ -54,6 +55,8 @@ def verdict_on(name: str) -> Verdict | None:
     Args:
       name: as `headway.legacy._uses.canonical` writes it.
     """
+    if name == DIMENSION:
+        return Verdict(name, EDIT, "write tf.compat.dimension_value(x.shape[i]): the size of an axis is a number")
     with _quiet():
         for judge in (_estimator, _package, _v1_module, _contribution, _keras):
             verdict = judge(name)

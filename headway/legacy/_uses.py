@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterator
 
 _ROOTS = ("tensorflow", "tensorflow_estimator", "keras")
 _GUARDS = {"ImportError", "ModuleNotFoundError", "AttributeError", "Exception", "BaseException"}
 _Scope = dict[str, str | None]
+DIMENSION = "tf.TensorShape[i].value"
+"""What stands for the size of an axis as an object: `x.shape[1].value`, `x.get_shape()[1].value`."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -26,6 +29,17 @@ class Use:
     line: int
     column: int
     name: str
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Argument(Use):
+    """One place in a program where it gives a function an argument by name.
+
+    Attributes:
+      argument: the argument.
+    """
+
+    argument: str
 
 
 def canonical(name: str) -> str:
@@ -56,9 +70,22 @@ def uses_of(source: str | bytes, path: str, exists: Callable[[str], bool]) -> li
     Raises:
       SyntaxError: if it is no Python.
     """
+    return sorted({use for use in _read(source, path, exists) if not isinstance(use, Argument)})
+
+
+def arguments_of(source: str | bytes, path: str, exists: Callable[[str], bool]) -> list[Argument]:
+    """Returns the arguments that a program gives by name to functions of TensorFlow, Keras and tensorflow_estimator.
+
+    Args and Raises are those of `uses_of`.
+    """
+    return sorted({use for use in _read(source, path, exists) if isinstance(use, Argument)})
+
+
+@functools.lru_cache(maxsize=1)
+def _read(source: str | bytes, path: str, exists: Callable[[str], bool]) -> tuple[Use, ...]:
     reader = _Reader(exists)
     reader.visit(ast.parse(source, path))
-    return sorted(set(reader.uses))
+    return tuple(reader.uses)
 
 
 class _Reader(ast.NodeVisitor):
@@ -109,9 +136,20 @@ class _Reader(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         name = self._meaning(node)
         if name is None:
+            if node.attr == "value" and isinstance(node.value, ast.Subscript) and _is_shape(node.value.value):
+                self._record(node, DIMENSION)
             self.visit(node.value)
         elif isinstance(node.ctx, ast.Load):
             self._record(node, name)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = self._meaning(node.func)
+        if name is not None and not self._guarded:
+            for keyword in node.keywords:
+                if keyword.arg is not None:
+                    place = keyword.value.lineno, node.func.col_offset + 1
+                    self.uses.append(Argument(*place, name, keyword.arg))
+        self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
@@ -180,3 +218,10 @@ def _guards(handler: ast.ExceptHandler) -> bool:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(isinstance(kind, ast.Name) and kind.id in _GUARDS for kind in kinds)
+
+
+def _is_shape(node: ast.expr) -> bool:
+    """Returns whether an expression looks like the static shape of a tensor."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr == "get_shape"
+    return isinstance(node, ast.Attribute) and node.attr == "shape"

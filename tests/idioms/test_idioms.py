@@ -24,6 +24,19 @@ GOLDEN = json.loads((_FOLDER / "idioms.json").read_text("utf-8"))
 ADDED_EVENTS = {"summaries of TensorFlow 2": ["error", "y"]}
 
 
+# What a session would not have run is left out, and told; nothing else is.
+LEFT_OUT = {
+    "ExponentialMovingAverage that nobody runs",
+    "UPDATE_OPS forgotten",
+    "gradients accumulated by hand",
+    "steps by hand",
+    "target network of an op that nobody runs",
+    "team: counters, moving loss and patience in variables",
+    "train_op not among two",
+    "updates beside the train_op",
+}
+
+
 def _load(name: str) -> types.ModuleType:
     spec = importlib.util.spec_from_file_location(name, _FOLDER / f"{name}.py")
     assert spec is not None
@@ -35,7 +48,7 @@ def _load(name: str) -> types.ModuleType:
 
 
 program = _load("idiom_program")
-for _name in ("idiom_model", "variable_cases", "step_cases", "run_cases"):
+for _name in ("idiom_model", "variable_cases", "step_cases", "update_cases", "team_cases", "run_cases"):
     _load(_name)
 cases = _load("cases")
 
@@ -56,6 +69,10 @@ def _different(ours: Any, golden: Any, path: str = "") -> list[str]:
     return [] if ours == golden else [f"{path}: {ours}, tf.estimator {golden}"]
 
 
+def _left_out(log: pytest.LogCaptureFixture) -> bool:
+    return any("do not run in training" in record.getMessage() for record in log.records)
+
+
 def _switched(log: pytest.LogCaptureFixture) -> bool:
     return any("graph runtime" in record.getMessage() for record in log.records)
 
@@ -69,6 +86,7 @@ def test_as_it_comes(name: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptur
         assert ours["events"].pop(tag)
     assert not _different(ours, GOLDEN[name])
     assert _switched(caplog) == case.needs_graph
+    assert _left_out(caplog) == (name in LEFT_OUT)
 
 
 @pytest.mark.parametrize("name", sorted(name for name, case in cases.CASES.items() if not case.needs_graph))

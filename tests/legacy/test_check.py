@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
 from headway import cli, legacy
-from headway.legacy import _contrib, _given, _symbols
-from headway.legacy._uses import uses_of
+from headway.legacy import _bilingual, _contrib, _given, _symbols
+from headway.legacy._uses import DIMENSION, uses_of
 
+v1 = tf.compat.v1
 RUN, LEGACY, TF1, EDIT, NOTHING = "headway run", "headway run --legacy-keras", "headway run --tf1", "edit", "nothing"
 
 
@@ -31,6 +33,8 @@ def _names(source: str, missing: tuple[str, ...] = ()) -> list[tuple[int, str]]:
         ("import tensorflow as tf\nv1 = tf.compat.v1\nv1.Session", [(2, "tf.compat.v1"), (3, "tf.compat.v1.Session")]),
         ("from tensorflow.python.estimator import gc", [(1, "tensorflow_estimator.python.estimator.gc")]),
         ("from tensorflow.nn import *", [(1, "tf.nn")]),
+        ("n = x.shape[1].value\nn = x.get_shape()[-1].value", [(1, DIMENSION), (2, DIMENSION)]),
+        ("n = x.shape.value\nn = x.sizes[1].value\nn = x.shape[1]", []),
         # Names that are the program's own.
         ("import tensorflow as tf\ndef f(tf): return tf.x\nlambda tf: tf.x", []),
         ("import tensorflow as tf\ntf = 3\ntf.real", []),
@@ -96,6 +100,7 @@ VERDICTS = {
     "tf.contrib.layers.fully_connected": (EDIT, r"write tf\.compat\.v1\.layers\.dense"),
     "tf.contrib.rnn.LSTMCell|.call": (EDIT, r"write tf\.compat\.v1\.nn\.rnn_cell\.LSTMCell"),
     "tf.contrib.unknown.name|.more": (NOTHING, "ended with TensorFlow 1"),
+    DIMENSION: (EDIT, r"write tf\.compat\.dimension_value"),
     "tf.nothing|.at.all": (NOTHING, "no counterpart"),
 }
 
@@ -143,6 +148,72 @@ def test_what_to_write_for_contrib_is_there(name: str) -> None:
         if path.startswith("tf."):
             assert _symbols.exists(path) or path.startswith("tf.estimator.experimental.RNN"), path
     assert _contrib.instead_of(name) == (name, _contrib.INSTEAD[name])
+
+
+ARGUMENTS = {
+    "tf.argmax(x, dimension=1)": (TF1, "or write axis=, or write tf.compat.v1.argmax"),
+    "tf.nn.softmax_cross_entropy_with_logits(labels=a, logits=b, dim=1)": (TF1, "or write axis=,"),
+    "tf.reduce_sum(x, keep_dims=True)": (TF1, "or write keepdims=,"),
+    "tf.nn.dropout(x, keep_prob=0.5)": (TF1, "or write rate=1 - keep_prob,"),
+    "tf.nn.conv2d(x, filter=f, strides=1, padding='SAME')": (TF1, "or write filters=,"),
+    "tf.nn.embedding_lookup(t, x, partition_strategy='div')": (TF1, "or leave it out, or write tf.compat.v1.nn"),
+    "tf.losses.mean_squared_error(labels=y, predictions=x)": (TF1, "or write tf.compat.v1.losses.mean_squared_error"),
+    "tf.estimator.DNNClassifier(c, input_layer_partitioner=p)": (TF1, "write tf.compat.v1.estimator.DNNClassifier"),
+    "tf.estimator.RunConfig(save_steps=3)": (EDIT, "has no such argument"),
+    "tf.keras.optimizers.Adam(lr=0.1)": (EDIT, "write learning_rate="),
+}
+
+
+@pytest.mark.parametrize("call", ARGUMENTS)
+def test_arguments_that_are_gone(call: str, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"import tensorflow as tf\n{call}\n")
+    found = [finding for finding in legacy.check(program).findings if finding.name.endswith("=)")]
+    kind, advice = ARGUMENTS[call]
+    assert {(finding.line, finding.kind) for finding in found} == {(2, kind)}
+    assert all(finding.name.startswith(f"{call.partition('(')[0]}(") for finding in found)
+    assert advice in found[0].advice
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "tf.compat.v1.argmax(x, dimension=1)",
+        "tf.compat.v1.nn.dropout(x, keep_prob=0.5)",
+        "tf.compat.v1.estimator.DNNClassifier(c, input_layer_partitioner=p)",
+        "tf.argmax(x, axis=1)",
+        "tf.keras.layers.Dense(3, input_shape=(2,))",
+        "tf.keras.optimizers.Adam(learning_rate=0.1)",
+        "tf.map_fn(f, x, dtype=tf.float32)",
+        "tf.data.Dataset.range(3).batch(2, drop_remainder=True)",
+        "tf.estimator.RunConfig(save_checkpoints_steps=3, **more)",
+        "argmax(x, dimension=1)",
+    ],
+)
+def test_arguments_that_are_there(call: str, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"import tensorflow as tf\n{call}\n")
+    assert not [finding for finding in legacy.check(program).findings if finding.name.endswith("=)")]
+
+
+@pytest.mark.parametrize("name", sorted(_bilingual.names()))
+def test_functions_of_two_meanings_are_in_both(name: str) -> None:
+    assert _symbols.exists(name)
+    assert _symbols.exists(f"tf.compat.v1.{name.removeprefix('tf.')}")
+
+
+def test_a_function_of_two_meanings_asks_who_calls() -> None:
+    function = _bilingual.both(tf.argmax, v1.argmax)
+    rows = [[1.0, 3.0], [4.0, 2.0]]
+    assert function(rows, 1, "name").numpy().tolist() == [1, 0]
+    assert function(rows, dimension=0).numpy().tolist() == [1, 0]
+    # Only today's takes a third argument that is a type.
+    library: dict[str, Any] = {"__name__": "keras.src.backend", "argmax": function}
+    exec("def call(x, kind): return argmax(x, 1, kind)", library)
+    assert library["call"](rows, tf.int32).dtype == tf.int32
+    # In what autograph has rewritten, too.
+    compiled = tf.function(lambda x: function(x, dimension=0) + function(x, 0, "name"), autograph=True)
+    assert compiled(rows).numpy().tolist() == [2, 0]
 
 
 PROGRAM = """\

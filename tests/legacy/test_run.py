@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from headway import cli
@@ -201,3 +203,18 @@ def test_keras_2_that_is_not_installed_is_named(
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["headway", "run", "--help"]) == 0
     assert "headway check [--json] PATH..." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["tf1_calls", "tf1_program"])
+def test_programs_of_tensorflow_1_show_what_they_showed(name: str, tmp_path: pathlib.Path) -> None:
+    folder = ROOT / "tests" / "golden" / "legacy"
+    golden = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    done = _run(tmp_path, "run", "--tf1", str(folder / f"{name}.py"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.keys() == golden.keys()
+    for key, value in golden.items():
+        if np.asarray(value).dtype.kind in "USO":
+            assert found[key] == value, key
+        else:
+            np.testing.assert_allclose(found[key], value, rtol=1e-5, atol=1e-6, err_msg=key)

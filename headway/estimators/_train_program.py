@@ -1,0 +1,210 @@
+"""The program of training: many steps in one call of a compiled function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from headway._spec import ModeKeys
+from headway.estimators import _hooks, _structure, _threads
+from headway.estimators._model import ModelCall
+from headway.estimators._program import Optional, Program, all_reduce, compiled
+
+_SCALARS = (tf.TensorShape([]), tf.TensorShape([]), tf.TensorShape([]))
+
+
+@dataclasses.dataclass
+class Stretch:
+    """What a stretch of training steps has done.
+
+    Attributes:
+      steps: number of steps done.
+      exhausted: whether the input ended before the stretch did.
+      nan_at: 0-based index in the stretch of the step whose loss was NaN; -1 if there was none.
+      outputs: values of the last step: "loss", "summary" (a serialised `Summary`), "logged" (what hooks of the model_fn
+        asked for), and "values" (scalars that a log may show).
+    """
+
+    steps: int
+    exhausted: bool
+    nan_at: int
+    outputs: dict[str, Any]
+
+
+class TrainProgram(Program):
+    """Training: `run` makes many steps in one call of a compiled function.
+
+    Attributes:
+      varying_rows: whether replicas sum gradients of tables whose number of rows may change from step to step.
+        TensorFlow takes the number of the first step in a call for that of all of them, so a call may only make one.
+    """
+
+    mode = ModeKeys.TRAIN
+    varying_rows = False
+
+    def prepare(self, iterator: Any, tables: Any) -> None:
+        """See `Program.prepare`; also settles the number of threads that operations use.
+
+        Raises:
+          ValueError: if XLA is to compile the steps of several replicas.
+        """
+        replicas = self.model.strategy.num_replicas_in_sync
+        if self.model.config.jit_compile and replicas > 1:
+            raise ValueError(
+                f"RunConfig(jit_compile=True) works with one replica, and train_distribute has {replicas}. Leave one "
+                "of them out."
+            )
+        super().prepare(iterator, tables)
+        threads: Any = self.model.config.threads_per_op
+        if threads == "auto":
+            alone = self.graph is not None and _structure.is_default(self.model.strategy)
+            threads = _threads.fewest_threads(self.graph) if alone else None
+        if threads is not None and not self.eager:
+            self._run = _threads.WithThreads(self._run, iterator, tables, threads)
+
+    def run(self, iterator: Any, tables: Any, limit: int, *, record: bool) -> Stretch:
+        """Makes at most `limit` steps; `record` asks for summaries in the last one."""
+        if self.eager:
+            return self._run_eagerly(iterator, tables, limit, record)
+        steps, nan_at, go_on, outputs = self._run(iterator, tables, tf.constant(limit, tf.int64), tf.constant(record))
+        return Stretch(int(steps), not bool(go_on), int(nan_at), outputs)
+
+    def _run_eagerly(self, iterator: Any, tables: Any, limit: int, record: bool) -> Stretch:
+        outputs: dict[str, Any] = {}
+        for i in range(limit):
+            batches = self._next(iterator)
+            if not bool(self._all_have(batches)):
+                return Stretch(i, True, -1, outputs)
+            fetched = tuple(self._fetch(tables, batch.get_value()) for batch in batches)
+            outputs = self._step(fetched, tf.constant(record and i + 1 == limit))
+            if bool(tf.math.is_nan(outputs["loss"])):
+                return Stretch(i + 1, False, i, outputs)
+        return Stretch(limit, False, -1, outputs)
+
+    def _step(self, batches: tuple[Any, ...], record: tf.Tensor) -> dict[str, Any]:
+        shares: list[bool] = []
+
+        def outputs_of(outcome: ModelCall) -> dict[str, Any]:
+            shares.append(outcome.context.loss_is_share)
+            self.varying_rows |= outcome.context.varying_rows
+            graph = tf.compat.v1.get_default_graph()
+            logged = {str(i): tensors for i, tensors in enumerate(_hooks.logged_tensors(outcome.spec, graph))}
+            return {
+                "loss": tf.cast(outcome.spec.loss, tf.float32),
+                "logged": logged,
+                "values": {**outcome.context.values, **_hooks.named_tensors(self.watched, graph)},
+                "summary": outcome.summary,
+            }
+
+        def replica_step(batch: Any, record: tf.Tensor) -> dict[str, Any]:
+            features_and_labels = _structure.split_batch(batch)
+            if self.eager:
+                with tf.GradientTape(persistent=True) as tape:
+                    return outputs_of(self._call_model(*features_and_labels, record=record, tape=tape))
+            if self.model.config.jit_compile:
+                return self._by_xla(features_and_labels, outputs_of)
+            return outputs_of(self._call_model(*features_and_labels, record=record))
+
+        results = self._on_replicas(replica_step, batches, record)
+        loss = self._reduce_loss([result["loss"] for result in results], mean=not shares[0])
+        return {**results[0], "loss": loss}
+
+    def _by_xla(self, batch: Any, outputs_of: Callable[[ModelCall], dict[str, Any]]) -> dict[str, Any]:
+        """Returns the outputs of a step whose calculations XLA compiles; taking rows out of tables is not among them.
+
+        XLA knows no strings: the step gets no features of strings, and records no summary but the loss, which the loop
+        itself writes.
+        """
+        given = batch[0]
+        features, labels = _structure.without_strings(*batch)
+        batch = (features,) if labels is None else (features, labels)
+        flat = tf.nest.flatten(batch, expand_composites=True)
+
+        def calculate(*flat: tf.Tensor) -> dict[str, Any]:
+            with _structure.explained_absence(given, features):
+                outputs = outputs_of(self._call_model(*tf.nest.pack_sequence_as(batch, flat, expand_composites=True)))
+            del outputs["summary"]
+            return outputs
+
+        compiled = tf.function(calculate, autograph=False, jit_compile=True)
+        concrete = compiled.get_concrete_function(*[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in flat])
+        self.graph = concrete.graph
+        outputs: dict[str, Any] = concrete(*flat)
+        return outputs
+
+    def _reduce_loss(self, losses: list[tf.Tensor], *, mean: bool) -> tf.Tensor:
+        strategy = self.model.strategy
+        loss = tf.add_n(losses)
+        if self.multi_worker:
+            # Every local replica brings the sum of them all, which so counts `local_replicas` times.
+            summed = strategy.run(all_reduce, args=(loss / self.local_replicas,))
+            loss = strategy.experimental_local_results(summed)[0]
+        return loss / strategy.num_replicas_in_sync if mean else loss
+
+    def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
+        batch_spec = self._batch_spec(element_spec, tables_spec)
+        step = self._step_function(self._step, batch_spec, tf.TensorSpec([], tf.bool))
+        # Operations between workers take their keys from the function that they are traced in, and find none where a
+        # function that is already traced is called inside a loop.
+        run_step = self._step if self.multi_worker else step
+
+        def stretch(iterator: Any, tables: Any, limit: tf.Tensor, record: tf.Tensor) -> Any:
+            def one(i: tf.Tensor, nan_at: tf.Tensor, batches: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
+                outputs = run_step(tuple(batch.get_value() for batch in batches), record & tf.equal(i + 1, limit))
+                return tf.where(tf.math.is_nan(outputs["loss"]), i, nan_at), tf.nest.flatten(outputs)
+
+            def take() -> tuple[tf.Tensor, tuple[Any, ...]]:
+                return self._taken(iterator, tables, batch_spec)
+
+            initial = [_structure.zeros(spec) for spec in tf.nest.flatten(step.structured_outputs)]
+            i, nan_at, go_on, outputs = self._loop(take, limit, one, initial, batch_spec)
+            return i, nan_at, go_on, tf.nest.pack_sequence_as(step.structured_outputs, outputs)
+
+        scalars = (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.bool))
+        return compiled(stretch, (tf.data.IteratorSpec(element_spec), tables_spec, *scalars))
+
+    def _batch_spec(self, element_spec: Any, tables_spec: Any) -> Any:
+        if not tf.nest.flatten(tables_spec):
+            return element_spec
+        fetch = tf.function(self._fetch, autograph=False).get_concrete_function(tables_spec, element_spec)
+        return _structure.spec_of(fetch.structured_outputs)
+
+    def _taken(self, iterator: Any, tables: Any, batch_spec: Any) -> tuple[tf.Tensor, tuple[Any, ...]]:
+        """Returns whether all replicas have a batch, and their next batches.
+
+        Rows are taken out of resident tables here, while the step before still runs, and not in the step itself.
+        """
+        elements = self._next(iterator)
+        have = self._all_have(elements)
+        if not tf.nest.flatten(tables):
+            return have, elements
+
+        def batches() -> tuple[Any, ...]:
+            return tuple(Optional.from_value(self._fetch(tables, element.get_value())) for element in elements)
+
+        return have, tf.cond(have, batches, lambda: self._no_batches(batch_spec))
+
+    def _loop(self, take: Callable[[], Any], limit: tf.Tensor, one: Callable[..., Any], initial: Any, spec: Any) -> Any:
+        def body(i: tf.Tensor, nan_at: tf.Tensor, go_on: tf.Tensor, batches: Any, _: Any) -> Any:
+            nan_at, outputs = one(i, nan_at, batches)
+            # The next batch is fetched while this step still runs; but none beyond the end of the stretch, or the
+            # position in the input that is saved there would be ahead of the weights.
+            go_on, batches = tf.cond(tf.equal(i + 1, limit), lambda: (go_on, self._no_batches(spec)), take)
+            return i + 1, nan_at, go_on, batches, outputs
+
+        go_on, first = take()
+        i, nan_at, go_on, _, outputs = tf.while_loop(
+            lambda i, nan_at, go_on, *_: go_on & (i < limit) & (nan_at < 0),
+            body,
+            (tf.constant(0, tf.int64), tf.constant(-1, tf.int64), go_on, first, initial),
+            shape_invariants=(*_SCALARS, tuple(tf.OptionalSpec(spec) for _ in first), [_open(t) for t in initial]),
+        )
+        return i, nan_at, go_on, outputs
+
+
+def _open(tensor: tf.Tensor) -> tf.TensorShape:
+    # A size that is zero at the start of a loop stands for one that each step may set anew.
+    return tf.TensorShape([size or None for size in tensor.shape])

@@ -1,0 +1,154 @@
+"""Whether a function of TensorFlow still takes an argument by its name, and what to write if not."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from typing import Any
+
+import tensorflow as tf
+
+from headway import _backend as _backend
+from headway.legacy import _bilingual, _given, _symbols
+from headway.legacy._report import EDIT, RUN_AS_TF1
+from headway.legacy._symbols import Verdict
+
+_V1 = "tf.compat.v1."
+_LEAVE_OUT = ""
+
+# The argument of TensorFlow 1 -> what stands for it now; for all functions that have no entry of their own below.
+_NOW = {
+    "arg_types": _LEAVE_OUT,
+    "arg_values": _LEAVE_OUT,
+    "align_corners": _LEAVE_OUT,
+    "batch_dim": "batch_axis=",
+    "box_ind": "box_indices=",
+    "bytes": "input_bytes=",
+    "colocate_gradients_with_ops": _LEAVE_OUT,
+    "collections": _LEAVE_OUT,
+    "concat_dim": "axis=",
+    "data": _LEAVE_OUT,
+    "default_name": "name=",
+    "device_name_or_function": "device_name=",
+    "dilation_rate": "dilations=",
+    "dim": "axis=",
+    "dimension": "axis=",
+    "filter": "filters=",
+    "family": _LEAVE_OUT,
+    "fn1": "true_fn=",
+    "fn2": "false_fn=",
+    "input_tensor": "input=",
+    "keep_dims": "keepdims=",
+    "keep_prob": "rate=1 - keep_prob",
+    "m": "mean=",
+    "msg": "message=",
+    "optimize": _LEAVE_OUT,
+    "partition_strategy": _LEAVE_OUT,
+    "preferred_dtype": "dtype_hint=",
+    "rate": "dilations=",
+    "rates": "dilations=",
+    "reduction_axes": "axis=",
+    "reduction_indices": "axis=",
+    "seed2": _LEAVE_OUT,
+    "seq_dim": "seq_axis=",
+    "split_dim": "axis=",
+    "squeeze_dims": "axis=",
+    "strict": _LEAVE_OUT,
+    "summarize": _LEAVE_OUT,
+    "t": "x=",
+    "use_cudnn_on_gpu": _LEAVE_OUT,
+    "v": "variance=",
+    "validate_indices": _LEAVE_OUT,
+    "value": "input=",
+    "values": _LEAVE_OUT,
+    "verify_shape": _LEAVE_OUT,
+}
+# (function, argument) -> likewise. The optimizers are Keras's.
+_NOW_OF = {
+    ("tf.nn.ctc_loss", "inputs"): "logits=",
+    ("tf.nn.ctc_loss", "sequence_length"): "logit_length=",
+    ("tf.nn.ctc_loss", "time_major"): "logits_time_major=",
+    ("tf.nn.erosion2d", "kernel"): "filters=",
+    ("tf.nn.sufficient_statistics", "keep_dims"): "keepdims=",
+    ("tf.nn.weighted_cross_entropy_with_logits", "targets"): "labels=",
+    ("tf.sparse.add", "thresh"): "threshold=",
+    ("tf.strings.split", "source"): "input=",
+    ("tf.strings.to_hash_bucket", "string_tensor"): "input=",
+    ("tf.strings.to_number", "string_tensor"): "input=",
+    ("tf.zeros_like", "tensor"): "input=",
+    ("tf.ones_like", "tensor"): "input=",
+    **{(f"tf.summary.{kind}", "tensor"): "data=" for kind in ("audio", "image", "scalar", "text")},
+    ("tf.summary.histogram", "values"): "data=",
+}
+_OPTIMIZERS = ("tf.keras.optimizers.", "tf.optimizers.", "keras.optimizers.")
+_OF_OPTIMIZERS = {
+    "lr": "learning_rate=",
+    "decay": "a schedule of tf.keras.optimizers.schedules as learning_rate=",
+}
+
+
+@functools.cache
+def verdict_on(name: str, argument: str) -> Verdict | None:
+    """Returns what to do about an argument of a function; None where it takes it, or is not there at all.
+
+    Args:
+      name: the function, as `headway.legacy._uses.canonical` writes it.
+      argument: the argument's name.
+    """
+    symbol = f"{name}({argument}=)"
+    if name.startswith(_OPTIMIZERS) and argument in _OF_OPTIMIZERS and name.rpartition(".")[2][:1].isupper():
+        if any(part in name for part in (".legacy.", ".schedules.")):
+            return None
+        return Verdict(symbol, EDIT, f"write {_OF_OPTIMIZERS[argument]}")
+    if _takes(_found(name), argument) is not False:
+        return None
+    old = name if name.startswith(_V1) else f"{_V1}{name.removeprefix('tf.')}"
+    known = name != old and _takes(_found(old), argument) is True
+    now = _NOW_OF.get((name, argument), _NOW.get(argument)) if known else None
+    writes = [] if now is None else [f"write {now}" if now else "leave it out"]
+    if not known:
+        return Verdict(symbol, EDIT, f"leave it out: {name} of TensorFlow {_symbols.VERSION} has no such argument")
+    if _bilingual.means_v1(name) or name.startswith("tf.estimator."):
+        text = ", or ".join([f"works under `{RUN_AS_TF1}`", *writes, f"write {old}"][:3])
+        return Verdict(symbol, RUN_AS_TF1, text)
+    return Verdict(symbol, EDIT, ", or ".join([*writes, f"write {old}"]))
+
+
+def _found(name: str) -> Any:
+    """Returns the object of that name, in TensorFlow or in what headway has of tf.estimator; None if there is none."""
+    for path in _given.FACES:
+        if name.startswith(f"{path}."):
+            return _member(_given.face(path), name.removeprefix(f"{path}."))
+    root, _, inner = name.partition(".")
+    module, _, function = inner.rpartition(".")
+    given = _given.KERAS_NAMES.get(module.removeprefix("keras."), {})
+    if root == "tf" and function in given:
+        return _given.load(given[function], name)
+    if root not in ("tf", "keras"):
+        return None
+    return _member(tf if root == "tf" else importlib.import_module(root), inner)
+
+
+def _member(found: Any, inner: str) -> Any:
+    for part in inner.split("."):
+        try:
+            found = getattr(found, part)
+        except (AttributeError, ImportError):
+            return None
+    return found
+
+
+def _takes(function: Any, argument: str) -> bool | None:
+    """Returns whether a function takes an argument of that name; None if its signature does not tell."""
+    if not callable(function):
+        return None
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
+    if argument in parameters:
+        return parameters[argument].kind is not inspect.Parameter.POSITIONAL_ONLY
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return False

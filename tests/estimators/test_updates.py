@@ -1,0 +1,198 @@
+"""Which updates of a step run: those that a session would have run, or all of them in a program of TensorFlow 2."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+import headway as hw
+
+v1 = tf.compat.v1
+X = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+
+
+def endless() -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensors({"x": X}).repeat()
+
+
+def trained(body: Callable[[Any, Any], Any], folder: pathlib.Path, steps: int = 3, **settings: Any) -> Any:
+    """Trains with `body(x, step)`, which returns (loss, train_op); returns the value of a variable by name."""
+
+    def model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+        loss, train_op = body(features["x"], v1.train.get_global_step())
+        return hw.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    model = hw.Estimator(model_fn, str(folder), hw.RunConfig(progress="none", runtime="function", **settings))
+    return model.train(endless, steps=steps).get_variable_value
+
+
+def weight() -> tf.Variable:
+    return tf.Variable([[0.5], [0.5]], name="w")
+
+
+def counter(name: str) -> tf.Variable:
+    # Replicas that count in step have one count.
+    mean = tf.VariableAggregation.MEAN
+    return tf.Variable(0.0, trainable=False, name=name, aggregation=mean)
+
+
+def descent(loss: Any, step: Any) -> Any:
+    return v1.train.MomentumOptimizer(0.01, 0.9).minimize(loss, step)
+
+
+def _told(log: pytest.LogCaptureFixture, words: str = "run in training") -> list[str]:
+    return [record.getMessage() for record in log.records if words in record.getMessage()]
+
+
+def test_what_is_left_out_is_told_once_by_name(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    def body(x: Any, step: Any) -> Any:
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        for i in range(9):
+            counter(f"never_{i}").assign_add(1.0)
+        return loss, descent(loss, step)
+
+    value = trained(body, tmp_path)
+    (told,) = _told(caplog)
+    assert "Updates of never_0, never_1, never_2" in told
+    assert "never_7 and 1 more do not run in training" in told
+    assert "train_op=tf.group(train_op, update)" in told
+    assert [value(f"never_{i}") for i in range(9)] == [0.0] * 9
+    assert value("global_step") == 3
+
+
+def by_v1(loss: Any, w: Any, step: Any) -> Any:
+    del w
+    return descent(loss, step)
+
+
+def by_hand(loss: Any, w: Any, step: Any) -> Any:
+    return tf.group(w.assign_sub(0.01 * tf.gradients(loss, [w])[0]), step.assign_add(1))
+
+
+def by_hand_beside_the_train_op(loss: Any, w: Any, step: Any) -> Any:
+    w.assign_sub(0.01 * tf.gradients(loss, [w])[0])
+    return step.assign_add(1)
+
+
+def by_headway(loss: Any, w: Any, step: Any) -> Any:
+    del step
+    return hw.minimize(keras.optimizers.SGD(0.01), loss, [w])
+
+
+def by_keras(loss: Any, w: Any, step: Any) -> Any:
+    optimizer = keras.optimizers.SGD(0.01)
+    variable = keras.Variable(1.0, name="scale")
+    optimizer.build([variable])
+    optimizer.apply(tf.gradients(loss * variable.value, [variable.value]), [variable])
+    return tf.group(w.assign_sub(tf.zeros_like(w)), step.assign_add(1))
+
+
+@pytest.mark.parametrize(
+    ("train", "runs"),
+    [(by_v1, 0), (by_hand, 0), (by_hand_beside_the_train_op, 3), (by_headway, 3), (by_keras, 3)],
+)
+def test_what_a_program_trains_by_decides(
+    train: Any, runs: int, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def body(x: Any, step: Any) -> Any:
+        w = weight()
+        loss = tf.reduce_mean(tf.square(x @ w))
+        counter("beside").assign_add(1.0)
+        with tf.control_dependencies([counter("reached").assign_add(1.0)]):
+            loss = tf.identity(loss)
+        return loss, train(loss, w, step)
+
+    value = trained(body, tmp_path)
+    assert (value("beside"), value("reached"), value("global_step")) == (runs, 3.0, 3)
+    assert bool(_told(caplog)) == (runs == 0)
+
+
+def test_what_keras_layers_update_is_always_meant(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "headway")
+    seen: list[Any] = []
+
+    def body(x: Any, step: Any) -> Any:
+        norm = keras.layers.BatchNormalization(momentum=0.5, name="norm")
+        drop = keras.layers.Dropout(0.5, seed=1)
+        ones = tf.ones([64])
+        masks = tf.stack([drop(ones, training=True), drop(ones, training=True)])
+        noted = tf.py_function(lambda value: seen.append(value.numpy()), [masks], [])
+        counter("never").assign_add(1.0)
+        with tf.control_dependencies([noted]):
+            loss = tf.reduce_mean(tf.square(norm(x, training=True) @ weight()))
+        return loss, descent(loss, step)
+
+    value = trained(body, tmp_path, steps=2)
+    # The mean of X is (2, 3), and 0 + 0.5 * (2, 3), once more.
+    np.testing.assert_allclose(value("norm/moving_mean"), [1.5, 2.25])
+    assert value("never") == 0.0
+    (told,) = _told(caplog, "What Keras layers update")
+    assert "norm/moving_mean, norm/moving_variance" in told
+    # The state of random numbers goes on from one draw to the next.
+    assert len({row.tobytes() for masks in seen for row in masks}) == 4
+
+
+def test_what_layers_of_keras_2_update_is_meant_too(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    def body(x: Any, step: Any) -> Any:
+        norm = tf_keras.layers.BatchNormalization(momentum=0.5, name="norm")
+        counter("never").assign_add(1.0)
+        loss = tf.reduce_mean(tf.square(norm(x, training=True) @ weight()))
+        return loss, descent(loss, step)
+
+    caplog.set_level(logging.INFO, "headway")
+    value = trained(body, tmp_path, steps=2)
+    np.testing.assert_allclose(value("norm/moving_mean"), [1.5, 2.25])
+    assert value("never") == 0.0
+    assert "norm/moving_mean, norm/moving_variance" in _told(caplog, "What Keras layers update")[0]
+
+
+def test_effects_keep_their_order(tmp_path: pathlib.Path) -> None:
+    def body(x: Any, step: Any) -> Any:
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        total = counter("total")
+        updates = []
+        for i in range(1, 4):
+            updates.append(total.assign(10.0 * total + i))
+            counter(f"never_{i}").assign(total)
+        return loss, tf.group(descent(loss, step), *updates)
+
+    assert trained(body, tmp_path, steps=1)("total") == 123.0
+
+
+@pytest.mark.parametrize("how", ["2 replicas", "jit_compile=True"])
+def test_where_they_cannot_be_left_out_they_run_and_are_told(
+    how: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, mirrored: tf.distribute.Strategy
+) -> None:
+    def body(x: Any, step: Any) -> Any:
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        counter("beside").assign_add(1.0)
+        return loss, tf.group(descent(loss, step), counter("reached").assign_add(1.0))
+
+    settings = {"train_distribute": mirrored} if how == "2 replicas" else {"jit_compile": True}
+    value = trained(body, tmp_path, **settings)
+    assert (value("beside"), value("reached"), value("global_step")) == (3.0, 3.0, 3)
+    (told,) = _told(caplog)
+    assert told.startswith("Updates of beside run in training")
+    assert f"but with {how} they cannot be left out" in told
+
+
+def test_what_a_hook_names_is_run(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "headway")
+
+    def model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+        loss = tf.reduce_mean(tf.square(features["x"] @ weight()))
+        tf.identity(v1.assign_add(counter("count"), 1.0), name="counted")
+        return hw.EstimatorSpec(mode, loss=loss, train_op=descent(loss, v1.train.get_global_step()))
+
+    model = hw.Estimator(model_fn, str(tmp_path), hw.RunConfig(progress="none", runtime="function"))
+    model.train(endless, steps=3, hooks=[v1.train.LoggingTensorHook(["counted"], every_n_iter=1)])
+    assert model.get_variable_value("count") == 3.0
+    assert not _told(caplog)
