@@ -142,7 +142,7 @@ def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor)
       widths: how many of the `N` below belong to each table.
       ids: int64 `[N, B]`, each -1 or a row of its table, table after table.
     """
-    nothing = tf.zeros([1, tables[0].shape[1]])
+    nothing = tf.zeros([1, tables[0].shape[1]], tables[0].dtype)
     pile = tf.concat([part for table in tables for part in (nothing, tf.convert_to_tensor(table))], 0)
     firsts = [1 + sum(int(table.shape[0]) + 1 for table in tables[:number]) for number in range(len(tables))]
     first_of_each = [[first] for first, width in zip(firsts, widths, strict=True) for _ in range(width)]

@@ -196,7 +196,7 @@ def _own(optimizer: Any, context: _context.StepContext) -> Any:
         changes["gradient_accumulation_steps"] = context.gradient_accumulation
         if context.gradient_clipping is not None:
             changes["global_clipnorm"] = context.gradient_clipping
-    if not changes and context.owns(optimizer.iterations):
+    if not changes and context.owns(_tensorflow.count_of_calls(optimizer)):
         return optimizer
     try:
         with tf.init_scope():
@@ -221,6 +221,9 @@ def _apply(
 def _apply_by_keras(optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # Keras squares the values of a sparse gradient, also where several belong to one row.
     gradients = [_gradients.merged(gradient) for gradient in gradients]
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or getattr(optimizer, "loss_scale_factor", None):
+        # Keras divides by the scale, which a sparse gradient cannot be.
+        gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
     if _context.num_replicas() > 1 and _replica_updates.decides(optimizer):
         _replica_updates.apply(optimizer, gradients, variables, _updates.clipped, _as_parts)
         return

@@ -107,6 +107,14 @@ def keras_variable_value(variable: Any) -> tf.Variable:
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
+def count_of_calls(optimizer: Any) -> Any:
+    """Returns the Keras variable that counts the calls of an optimizer.
+
+    Where gradients are accumulated, the documented `iterations` is a number made of it. Can go when that is a variable.
+    """
+    return optimizer._iterations
+
+
 def accumulation_state(optimizer: Any) -> tuple[tf.Variable, list[tf.Variable], list[tf.Variable]]:
     """Returns the variables of an optimizer that accumulates gradients: its count, the sums, and its slots.
 

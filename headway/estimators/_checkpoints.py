@@ -37,7 +37,7 @@ _INDEX = re.compile(r"model\.ckpt-(\d+)\.index$")
 _TEMPORARY = re.compile(r"^(model\.ckpt-\d+|checkpoint)((\.input\.json)?\.tmp-\d+|(\.input)?_temp/?$)")
 # Variables that a checkpoint of another program may lack without loss: they follow from the global step or from the
 # seed.
-_DERIVED = re.compile(r"(^|/)(iter|learning_rate|seed_generator_state)$")
+DERIVED = re.compile(r"(^|/)(iter|learning_rate|seed_generator_state)$")
 
 
 # Full variable name -> where its parts are in a checkpoint, or itself as a part of something larger.
@@ -268,7 +268,7 @@ def values_for(variables: Mapping[str, tf.Variable], checkpoint: Checkpoint) -> 
             f"The variable {differing[0]} {checkpoint.path}. Use another model_dir, or change model_fn back to what it "
             f"was when the checkpoint was written.{others}"
         )
-    needed = [name for name in variables if name not in values and not _DERIVED.search(name)]
+    needed = [name for name in variables if name not in values and not DERIVED.search(name)]
     if needed:
         raise CheckpointError(missing_message(needed, sorted(set(shapes) - set(variables)), checkpoint.path))
     return values

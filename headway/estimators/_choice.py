@@ -137,6 +137,12 @@ def unfed_placeholders(graph: Any) -> list[str]:
     return [op.name for op in operations if op.type == "Placeholder" and id(op) not in fed]
 
 
+def mutable_tables(graph: Any) -> list[str]:
+    """Returns the names of the tables in a function's graph that a program fills while it runs."""
+    operations = () if graph is None else graph.get_operations()
+    return [op.name for op in operations if op.type.startswith(("MutableHashTable", "MutableDenseHashTable"))]
+
+
 def is_headways(model_fn: Any, transform: Any) -> bool:
     """Tells whether a model_fn is headway's own, as that of each ready-made estimator: it lives in functions."""
     while isinstance(model_fn, functools.partial):

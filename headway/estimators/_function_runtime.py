@@ -249,13 +249,16 @@ class FunctionRuntime(Runtime):
         """Raises an error if the traced program needs what only a session has."""
         placeholders = _choice.unfed_placeholders(program.graph)
         why = _choice.why_spec_needs_session(program.spec)
+        tables = _choice.mutable_tables(program.graph)
         if placeholders:
             why = f"model_fn makes the placeholders {placeholders}"
+        elif tables:
+            why = f"model_fn keeps values in the tables {tables}, which change while it runs"
         if why is None:
             return
         if self.on_trial:
             raise NeedsGraph(why)
-        if placeholders or (program.spec is not None and program.spec.scaffold is not None):
+        if placeholders or tables or (program.spec is not None and program.spec.scaffold is not None):
             raise ValueError(f"{why}, which only a session knows. Run it with RunConfig(runtime='graph').")
 
     def _weights_for(self, strategy: tf.distribute.Strategy) -> Weights:

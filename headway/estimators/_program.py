@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -90,7 +90,8 @@ class Program(abc.ABC):
     def _call_model(self, features: Any, labels: Any = None, **kwargs: Any) -> ModelCall:
         # model_fns pop features out of the dict; it is theirs alone.
         features = dict(features) if isinstance(features, dict) else features
-        outcome = self.model.call(features, labels, self.mode, watched=self.watched, **kwargs)
+        with self._explained_graphs():
+            outcome = self.model.call(features, labels, self.mode, watched=self.watched, **kwargs)
         self.spec = outcome.spec
         makes_train_op = outcome.spec.train_op is not None and not outcome.context.train_op_is_idle
         if self.mode != ModeKeys.TRAIN and (outcome.unfetched.operations or makes_train_op):
@@ -98,6 +99,20 @@ class Program(abc.ABC):
         self._unfetched.add(outcome.unfetched)
         self.changed |= outcome.changed
         return outcome
+
+    @contextlib.contextmanager
+    def _explained_graphs(self) -> Iterator[None]:
+        """Says what to do about functions of TensorFlow 1 in a model_fn that runs eagerly."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not self.eager or "eager execution is enabled" not in str(error):
+                raise
+            raise ValueError(
+                "model_fn uses what TensorFlow has in graphs only, such as optimizers of tf.compat.v1.train, and "
+                f"run_eagerly=True runs it without a graph: {error} Leave run_eagerly out, or use an optimizer or "
+                "metrics of Keras."
+            ) from error
 
     def _check_can_leave_out(self) -> bool:
         """Returns whether updates can be left out that a session would not have run; raises an error if they must."""

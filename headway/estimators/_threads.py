@@ -8,6 +8,7 @@ function runs here as the function of a dataset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ import tensorflow as tf
 _LARGE = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "While", "StatelessWhile", "XlaLaunch"})
 # The largest matrix of weights, in elements, whose product with a batch of some hundred rows is not worth dividing.
 _SMALL_MATRIX = 256 * 256
+# What TensorFlow writes before the message of an error in the function of a dataset: it is no error of the input.
+_OF_DATASET = re.compile(r"Error in user-defined function passed to MapDataset:\d+ transformation [^:]*: [\w:]+: ")
 
 
 def fewest_threads(graph: Any) -> int | None:
@@ -70,4 +73,8 @@ class WithThreads:
         del iterator, tables
         self._limit.assign(limit)
         self._record.assign(record)
-        return next(self._results)
+        try:
+            return next(self._results)
+        except tf.errors.OpError as error:
+            message = _OF_DATASET.sub("", error.message, count=1)
+            raise type(error)(error.node_def, error.op, message) from None

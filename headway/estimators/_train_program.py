@@ -192,7 +192,8 @@ class TrainProgram(Program):
             nan_at, outputs = one(i, nan_at, batches)
             # The next batch is fetched while this step still runs; but none beyond the end of the stretch, or the
             # position in the input that is saved there would be ahead of the weights.
-            go_on, batches = tf.cond(tf.equal(i + 1, limit), lambda: (go_on, self._no_batches(spec)), take)
+            last = tf.equal(i + 1, limit) | (nan_at >= 0)
+            go_on, batches = tf.cond(last, lambda: (go_on, self._no_batches(spec)), take)
             return i + 1, nan_at, go_on, batches, outputs
 
         go_on, first = take()

@@ -25,6 +25,8 @@ _DRAWS = ("Rng", "Stateful")
 # What runs code of its own, and may update a variable that it is given.
 _CALLS = ("If", "While", "Case", "StatefulPartitionedCall")
 _READ_ONLY = "_read_only_resource_inputs"
+# Effects that are no updates: without one who asks for them, a session had no checks, prints and calls of Python.
+_OTHER_EFFECTS = ("Assert", "CheckNumerics", "CheckNumericsV2", "PrintV2", "PyFunc", "EagerPyFunc")
 
 _MOST_NAMES = 8
 _LEFT_OUT = (
@@ -89,7 +91,7 @@ class Notes:
 
     def kept(self, found: Updates) -> None:
         """Names what Keras layers update."""
-        self._tell(logger.info, _KEPT, sorted(found.kept))
+        self._tell(logger.warning, _KEPT, sorted(found.kept))
 
     def _tell(self, log: Callable[..., None], text: str, names: list[str], *rest: str) -> None:
         if names and text not in self._told:
@@ -137,8 +139,17 @@ def updates(
         steps = {op: names for op, names in found.operations.items() if op.type.startswith(_APPLIES) and names}
         return Updates(steps if call.optimizers else {}, reached)
     others = {name: entry for name, entry in entries.items() if name not in own}
+    found.operations |= {op: set() for op in graph.get_operations() if op not in reached and _is_other_effect(op)}
     found.kept = set().union(*(names for op, names in _updates(graph, others, store.strategy) if op not in reached))
     return found
+
+
+def _is_other_effect(op: tf.Operation) -> bool:
+    """Returns whether an operation checks, prints or calls Python, or does so under a condition."""
+    if op.type in _OTHER_EFFECTS:
+        return True
+    conditional = op.type in _CALLS and op.op_def.is_stateful
+    return conditional and not any(tensor.dtype == tf.resource for tensor in op.inputs)
 
 
 def _is_own(entry: Entry) -> bool:

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway._slices import slice_of
-from headway.estimators._variables import Entry, VariableStore
+from headway.estimators._checkpoints import DERIVED
+from headway.estimators._variables import GLOBAL_STEP, Entry, VariableStore
 from headway.estimators._vocab_info import VocabInfo
 from headway.estimators._warm_start_sources import Source, open_source
 
@@ -146,6 +147,9 @@ def warm_start_values(
     report, values = _Report(), dict[str, Any]()
     renamed, vocabularies = settings.var_name_to_prev_var_name or {}, settings.var_name_to_vocab_info or {}
     previous = {name: renamed.get(name, entries[name].slice[0]) for name in names}
+    missing = [name for name, old in previous.items() if old not in source.names and DERIVED.search(old)]
+    for name in missing:
+        del previous[name]
     _check_present(previous, source)
     for name, old in previous.items():
         part = entries[name].slice[1]
@@ -165,6 +169,11 @@ def warm_start_values(
         else:
             values[name] = slice_of(source.value(old), part)
             report.taken.append(label)
+    for name in missing:
+        # Where optimizers share one count, it is that of the global step.
+        if name.endswith("/iter") and GLOBAL_STEP in values:
+            values[name] = values[GLOBAL_STEP]
+            report.taken.append(f"{name} (there: {GLOBAL_STEP})")
     _log(report, entries, source)
     return values
 
@@ -175,7 +184,12 @@ def _chosen(entries: Mapping[str, Entry], settings: WarmStartSettings, *, comple
         for name, entry in entries.items()
         if not settings.only_trainable or (entry.role == "model" and entry.variable.trainable)
     ]
-    chosen = [name for name in names if any(re.match(expression, name) for expression in settings.expressions)]
+    # A variable's own `name` ends in ":0", which expressions may ask for.
+    chosen = [
+        name
+        for name in names
+        if any(re.match(expression, full) for expression in settings.expressions for full in (name, f"{name}:0"))
+    ]
     if not complete:
         return chosen
     if not chosen:

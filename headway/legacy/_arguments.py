@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import re
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from headway import _backend as _backend
@@ -150,5 +152,20 @@ def _takes(function: Any, argument: str) -> bool | None:
     if argument in parameters:
         return parameters[argument].kind is not inspect.Parameter.POSITIONAL_ONLY
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return None
+        return argument in _of_layer(function) if _is_layer(function) else None
     return False
+
+
+def _is_layer(function: Any) -> bool:
+    return isinstance(function, type) and issubclass(function, keras.layers.Layer)
+
+
+@functools.cache
+def _of_layer(layer: type) -> frozenset[str]:
+    """Returns the arguments that a layer of Keras takes, those among them that its classes hand on to each other."""
+    found: set[str] = set()
+    for kind in layer.__mro__:
+        if "__init__" in vars(kind) and kind is not object:
+            found |= set(inspect.signature(kind.__init__).parameters)  # type: ignore[misc]
+            found |= set(re.findall(r"kwargs\.(?:pop|get)\(\s*[\"'](\w+)[\"']", inspect.getsource(kind.__init__)))  # type: ignore[misc]
+    return frozenset(found)

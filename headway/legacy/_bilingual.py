@@ -100,7 +100,29 @@ def install() -> None:
 
 
 def both(new: Any, old: Any) -> Any:
-    """Returns a function that is `old` for a program, and `new` for libraries or where only that takes them."""
+    """Returns what is `old` for a program, and `new` for libraries or for arguments that only that takes.
+
+    It is a function, or for two classes a class: of instances of either, and for subclasses a class of `old`.
+    """
+    if not isinstance(old, type):
+        return _function(new, old)
+    choose = _function(new, old)
+
+    class Both(type(old)):  # type: ignore[misc]
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            return choose(*args, **kwargs) if cls is either else super().__call__(*args, **kwargs)
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, (old, new)) if cls is either else super().__instancecheck__(instance)
+
+        def __subclasscheck__(cls, subclass: type) -> bool:
+            return issubclass(subclass, (old, new)) if cls is either else super().__subclasscheck__(subclass)
+
+    either = Both(old.__name__, (old,), {"__doc__": old.__doc__, "of_tensorflow_2": new})
+    return either
+
+
+def _function(new: Any, old: Any) -> Any:
     signature = inspect.signature(old)
 
     @functools.wraps(old, updated=())
@@ -123,7 +145,7 @@ def _is_library(frame: types.FrameType | None) -> bool:
     frame = None if frame is None else frame.f_back
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith(_tensorflow_v1.AUTOGRAPH):
+        if module != __name__ and not module.startswith(_tensorflow_v1.AUTOGRAPH):
             return module.partition(".")[0] in _LIBRARIES
         frame = frame.f_back
     return False

@@ -17,7 +17,7 @@ from headway import _backend as _backend
 from headway import _tensorflow_v1
 from headway.legacy import _contrib, _given, _private
 from headway.legacy._report import EDIT, NOTHING, RUN, RUN_AS_TF1, RUN_WITH_KERAS_2
-from headway.legacy._uses import DIMENSION
+from headway.legacy._uses import DIMENSION, ITERATIONS, UPDATES
 
 VERSION: str = tf.__version__
 _V1 = "tf.compat.v1."
@@ -41,6 +41,15 @@ class Verdict:
     advice: str
 
 
+_OLD_OPTIMIZER = f"take an optimizer of tf.keras.optimizers.legacy (works under `{RUN}`), or write headway.minimize"
+# What no name tells of -> what to write.
+_WITHOUT_A_NAME = {
+    DIMENSION: "write tf.compat.dimension_value(x.shape[i]): the size of an axis is a number",
+    ITERATIONS: f"{_OLD_OPTIMIZER}, which counts the global step by itself",
+    UPDATES: f"{_OLD_OPTIMIZER}(optimizer, loss, variables)",
+}
+
+
 @functools.cache
 def exists(name: str) -> bool:
     """Returns whether a name is there, in TensorFlow or under `headway run`."""
@@ -55,8 +64,8 @@ def verdict_on(name: str) -> Verdict | None:
     Args:
       name: as `headway.legacy._uses.canonical` writes it.
     """
-    if name == DIMENSION:
-        return Verdict(name, EDIT, "write tf.compat.dimension_value(x.shape[i]): the size of an axis is a number")
+    if name in _WITHOUT_A_NAME:
+        return Verdict(name, EDIT, _WITHOUT_A_NAME[name])
     with _quiet():
         for judge in (_estimator, _package, _v1_module, _contribution, _keras):
             verdict = judge(name)

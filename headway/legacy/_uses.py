@@ -15,6 +15,11 @@ _Scope = dict[str, str | None]
 DIMENSION = "tf.TensorShape[i].value"
 """What stands for the size of an axis as an object: `x.shape[1].value`, `x.get_shape()[1].value`."""
 
+ITERATIONS = "tf.keras.optimizers.Optimizer.iterations ="
+"""What stands for an optimizer that counts the global step: `optimizer.iterations = get_or_create_global_step()`."""
+UPDATES = "tf.keras.optimizers.Optimizer.get_updates"
+"""What stands for the updates of an optimizer of Keras as operations: `optimizer.get_updates(loss, variables)`."""
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Use:
@@ -138,6 +143,8 @@ class _Reader(ast.NodeVisitor):
         if name is None:
             if node.attr == "value" and isinstance(node.value, ast.Subscript) and _is_shape(node.value.value):
                 self._record(node, DIMENSION)
+            if node.attr == "get_updates" and isinstance(node.ctx, ast.Load):
+                self._record(node, UPDATES)
             self.visit(node.value)
         elif isinstance(node.ctx, ast.Load):
             self._record(node, name)
@@ -157,6 +164,8 @@ class _Reader(ast.NodeVisitor):
             if isinstance(target, ast.Name):
                 self._bind(target.id, self._meaning(node.value))
             else:
+                if isinstance(target, ast.Attribute) and target.attr == "iterations" and _is_global_step(node.value):
+                    self._record(target, ITERATIONS)
                 self.visit(target)
 
     def visit_Try(self, node: ast.Try) -> None:
@@ -218,6 +227,12 @@ def _guards(handler: ast.ExceptHandler) -> bool:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(isinstance(kind, ast.Name) and kind.id in _GUARDS for kind in kinds)
+
+
+def _is_global_step(node: ast.expr) -> bool:
+    """Returns whether an expression asks for the global step."""
+    names = {"get_global_step", "get_or_create_global_step", "create_global_step"}
+    return isinstance(node, ast.Call) and (getattr(node.func, "attr", None) or getattr(node.func, "id", "")) in names
 
 
 def _is_shape(node: ast.expr) -> bool:

@@ -130,3 +130,31 @@ def test_xla_gets_no_strings(tmp_path: pathlib.Path) -> None:
     # Another missing key is the model_fn's own affair.
     with pytest.raises(KeyError, match="word"):
         hw.Estimator(asks, config=config).train(ROWS, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        # Nothing for one step, then the mean of both gradients, [2, 2].
+        (lambda: keras.optimizers.SGD(1.0, gradient_accumulation_steps=2), [-2.0, -2.0]),
+        # The scale goes in and out again; each step is made.
+        (lambda: keras.optimizers.SGD(1.0, loss_scale_factor=8.0), [-4.0, -4.0]),
+    ],
+    ids=["accumulation", "scale"],
+)
+def test_an_optimizer_with_settings_of_its_own_is_the_one_that_trains(
+    optimizer: Any, expected: list[float], tmp_path: pathlib.Path
+) -> None:
+    made = []
+
+    def by_rows(features: Any, mode: str) -> Any:
+        # Each number of the batch meets its row of the table: the gradient is sparse.
+        w = tf.Variable([[0.0], [0.0]], name="w")
+        rows = tf.gather(w, tf.tile([[0, 1]], [tf.shape(features["x"])[0], 1]))
+        loss = tf.reduce_mean(tf.reduce_sum(features["x"] * rows[:, :, 0], 1))
+        made.append(optimizer())
+        return hw.EstimatorSpec(mode, loss=loss, train_op=hw.minimize(made[-1], loss, [w]))
+
+    estimator = hw.Estimator(by_rows, str(tmp_path), hw.RunConfig(progress="none")).train(ROWS, steps=2)
+    np.testing.assert_allclose(estimator.get_variable_value("w")[:, 0], expected, rtol=1e-6)
+    assert not [name for name in estimator.get_variable_names() if "_1/" in name]

@@ -196,3 +196,72 @@ def test_what_a_hook_names_is_run(tmp_path: pathlib.Path, caplog: pytest.LogCapt
     model.train(endless, steps=3, hooks=[v1.train.LoggingTensorHook(["counted"], every_n_iter=1)])
     assert model.get_variable_value("count") == 3.0
     assert not _told(caplog)
+
+
+def test_checks_prints_and_calls_that_nobody_asked_for_do_not_run(tmp_path: pathlib.Path) -> None:
+    calls = []
+
+    def body(x: Any, step: Any) -> Any:
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        v1.assert_equal(1, tf.shape(x)[0])
+        v1.Assert(tf.reduce_all(x < -100.0), [x])
+        v1.check_numerics(v1.log(-tf.abs(x)), "nobody's")
+        v1.py_func(lambda: calls.append(1) or np.float32(0.0), [], tf.float32)
+        asked_for = v1.py_func(lambda: calls.append(2) or np.float32(0.0), [], tf.float32)
+        with tf.control_dependencies([asked_for, v1.assert_equal(2, tf.shape(x)[0])]):
+            return loss, descent(tf.identity(loss), step)
+
+    assert trained(body, tmp_path)("global_step") == 3
+    assert calls == [2, 2, 2]
+
+
+def test_a_check_that_was_asked_for_is_the_models_not_the_inputs(tmp_path: pathlib.Path) -> None:
+    def body(x: Any, step: Any) -> Any:
+        with tf.control_dependencies([v1.assert_equal(1, tf.shape(x)[0], message="one row")]):
+            return tf.reduce_mean(tf.square(x @ weight())), tf.no_op()
+
+    def minimized(x: Any, step: Any) -> Any:
+        loss, _ = body(x, step)
+        return loss, descent(loss, step)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one row") as raised:
+        trained(minimized, tmp_path)
+    assert "MapDataset" not in str(raised.value)
+
+
+def test_tables_that_a_model_fills_are_kept_by_a_session(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+        loss = tf.reduce_mean(tf.square(features["x"] @ v1.get_variable("w", [2, 1])))
+        seen = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, 0.0, name="seen")
+        if mode == "eval":
+            return hw.EstimatorSpec(
+                mode, loss=loss, eval_metric_ops={"size": v1.metrics.mean(tf.cast(seen.size(), tf.float32))}
+            )
+        step = v1.train.get_global_step()
+        insert = seen.insert(tf.reshape(step, [1]), [1.0])
+        with tf.control_dependencies([insert]):
+            return hw.EstimatorSpec(mode, loss=loss, train_op=descent(loss, step))
+
+    def model(**settings: Any) -> Any:
+        return hw.Estimator(model_fn, str(tmp_path), hw.RunConfig(progress="none", **settings))
+
+    with pytest.raises(ValueError, match=r"keeps values in the tables \['seen.*runtime='graph'"):
+        model(runtime="function").train(endless, steps=1)
+    caplog.set_level(logging.INFO, "headway")
+    model().train(endless, steps=3)
+    assert _told(caplog, "runs in the graph runtime")
+    once = lambda: tf.data.Dataset.from_tensors({"x": X})  # noqa: E731
+    # tf.estimator saves the table beside the variables: a step of each number is in it.
+    assert model().evaluate(once)["size"] == 3.0
+    assert model().train(endless, steps=2).evaluate(once)["size"] == 5.0
+
+
+def test_an_optimizer_of_graphs_does_not_run_eagerly(tmp_path: pathlib.Path) -> None:
+    def body(x: Any, step: Any) -> Any:
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        return loss, descent(loss, step)
+
+    with pytest.raises(ValueError, match=r"in graphs only.*Leave run_eagerly out"):
+        trained(body, tmp_path, run_eagerly=True)

@@ -200,10 +200,11 @@ def test_every_source(kind: str, tmp_path: pathlib.Path) -> None:
         np.testing.assert_array_equal(found[name], weight.numpy(), err_msg=name)
 
 
-@pytest.mark.parametrize("kind", ["TensorFlow", "Keras"])
+@pytest.mark.parametrize("kind", ["TensorFlow", "Keras", "name"])
 def test_variables_stand_for_their_names(kind: str, tmp_path: pathlib.Path) -> None:
     weights = keras_model().weights
-    wanted = [weights[2] if kind == "Keras" else tf.Variable(0.0, name=NAMES[2])]
+    made = {"Keras": weights[2], "TensorFlow": tf.Variable(0.0, name=NAMES[2]), "name": f"{NAMES[2]}:0"}
+    wanted = [made[kind]]
     settings = WarmStartSettings(**_by_name(str(tmp_path)), vars_to_warm_start=[*wanted, "first/bi"])
     config = RunConfig(model_dir=str(tmp_path / "new"), progress="none")
     estimator = Estimator(model_fn, config=config, warm_start_from=settings)
@@ -223,6 +224,35 @@ def test_values_are_taken_once_and_before_any_training_too(tmp_path: pathlib.Pat
     write_tensors(path, {name: tf.zeros(value.shape) for name, value in before.items() if "/" in name})
     again = Estimator(model_fn, config=config, warm_start_from=path)
     np.testing.assert_array_equal(again.train(arrays(), steps=1).get_variable_value("first/bias"), [1.0, 2.0])
+
+
+def test_all_of_a_model_whose_optimizers_shared_one_count(tmp_path: pathlib.Path) -> None:
+    word = feature_columns.categorical_column_with_identity("word", 3)
+    data = input_pipelines.from_arrays({"word": [0, 1, 2]}, [0, 1, 1], batch_size=3, num_epochs=None)
+
+    def combined(folder: str, warm_start_from: Any = None) -> Any:
+        return estimators.DNNLinearCombinedClassifier(
+            linear_feature_columns=[word],
+            dnn_feature_columns=[feature_columns.indicator_column(word)],
+            dnn_hidden_units=[2],
+            model_dir=str(tmp_path / folder),
+            config=RunConfig(progress="none"),
+            warm_start_from=warm_start_from,
+        )
+
+    before = values(combined("old").train(data, steps=3))
+    assert before.pop("training/Adagrad/iter") == 3
+    # tf.estimator writes one count for the optimizers of a combined model.
+    write_tensors(
+        str(tmp_path / "theirs" / "model.ckpt-3"), {name: tf.constant(value) for name, value in before.items()}
+    )
+    (tmp_path / "theirs" / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-3"\n')
+    settings = WarmStartSettings(str(tmp_path / "theirs"), vars_to_warm_start=[".*"])
+    after = values(combined("new", settings).train(data, steps=1))
+    expected = values(combined("old").train(data, steps=1))
+    assert after["training/Adagrad/iter"] == after["global_step"] == 4
+    for name, value in expected.items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-6, atol=1e-7, err_msg=name)
 
 
 def test_slots_are_taken_by_training_though_a_prediction_came_first(

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from headway import cli, legacy
 from headway.legacy import _bilingual, _contrib, _given, _symbols
-from headway.legacy._uses import DIMENSION, uses_of
+from headway.legacy._uses import DIMENSION, ITERATIONS, UPDATES, uses_of
 
 v1 = tf.compat.v1
 RUN, LEGACY, TF1, EDIT, NOTHING = "headway run", "headway run --legacy-keras", "headway run --tf1", "edit", "nothing"
@@ -35,6 +35,11 @@ def _names(source: str, missing: tuple[str, ...] = ()) -> list[tuple[int, str]]:
         ("from tensorflow.nn import *", [(1, "tf.nn")]),
         ("n = x.shape[1].value\nn = x.get_shape()[-1].value", [(1, DIMENSION), (2, DIMENSION)]),
         ("n = x.shape.value\nn = x.sizes[1].value\nn = x.shape[1]", []),
+        (
+            "opt.iterations = v1.train.get_or_create_global_step()\nopt.get_updates(loss, w)",
+            [(1, ITERATIONS), (2, UPDATES)],
+        ),
+        ("self.iterations = 0\nopt.iterations = steps\nopt.get_updates = f", []),
         # Names that are the program's own.
         ("import tensorflow as tf\ndef f(tf): return tf.x\nlambda tf: tf.x", []),
         ("import tensorflow as tf\ntf = 3\ntf.real", []),
@@ -101,6 +106,8 @@ VERDICTS = {
     "tf.contrib.rnn.LSTMCell|.call": (EDIT, r"write tf\.compat\.v1\.nn\.rnn_cell\.LSTMCell"),
     "tf.contrib.unknown.name|.more": (NOTHING, "ended with TensorFlow 1"),
     DIMENSION: (EDIT, r"write tf\.compat\.dimension_value"),
+    ITERATIONS: (EDIT, r"an optimizer of tf\.keras\.optimizers\.legacy .*, which counts the global step by itself"),
+    UPDATES: (EDIT, r"write headway\.minimize\(optimizer, loss, variables\)"),
     "tf.nothing|.at.all": (NOTHING, "no counterpart"),
 }
 
@@ -161,6 +168,8 @@ ARGUMENTS = {
     "tf.estimator.DNNClassifier(c, input_layer_partitioner=p)": (TF1, "write tf.compat.v1.estimator.DNNClassifier"),
     "tf.estimator.RunConfig(save_steps=3)": (EDIT, "has no such argument"),
     "tf.keras.optimizers.Adam(lr=0.1)": (EDIT, "write learning_rate="),
+    "tf.keras.layers.BatchNormalization(fused=True)": (EDIT, "leave it out"),
+    "tf.keras.layers.LSTM(3, time_major=True)": (EDIT, "leave it out"),
 }
 
 
@@ -183,6 +192,8 @@ def test_arguments_that_are_gone(call: str, tmp_path: pathlib.Path) -> None:
         "tf.compat.v1.estimator.DNNClassifier(c, input_layer_partitioner=p)",
         "tf.argmax(x, axis=1)",
         "tf.keras.layers.Dense(3, input_shape=(2,))",
+        "tf.keras.layers.LSTM(3, implementation=1, name='lstm', dtype='float32')",
+        "tf.keras.layers.Conv2D(3, 3, kernel_initializer='zeros', trainable=False)",
         "tf.keras.optimizers.Adam(learning_rate=0.1)",
         "tf.map_fn(f, x, dtype=tf.float32)",
         "tf.data.Dataset.range(3).batch(2, drop_remainder=True)",

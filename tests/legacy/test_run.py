@@ -72,7 +72,16 @@ def model_fn(features, labels, mode):
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
 
+class Sevens(tf.constant_initializer):
+    pass
+
+
 def fail():
+    assert isinstance(tf.zeros_initializer(tf.float32), tf.zeros_initializer)
+    assert isinstance(Sevens(7.0), tf.constant_initializer) and Sevens(7.0)([1]).numpy() == 7.0
+    assert not isinstance(tf.zeros_initializer(), Sevens) and issubclass(Sevens, tf.constant_initializer)
+    with tf.name_scope(None, "scope", [1]) as scope:
+        assert scope == "scope/"
     raise LookupError("of the program")
 
 
