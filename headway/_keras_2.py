@@ -72,12 +72,6 @@ def is_metric_variable(arguments: Mapping[str, Any]) -> bool:
     return bool(summed and arguments.get("synchronization") == tf.VariableSynchronization.ON_READ)
 
 
-def is_of_metric(variable: Any) -> bool:
-    """Returns whether a local variable is one that `is_metric_variable` has told."""
-    arguments = {name: getattr(variable, name, None) for name in ("aggregation", "synchronization")}
-    return is_metric_variable(arguments)
-
-
 def in_layer() -> bool:
     """Returns whether a layer of Keras 2 is being called, which updates its variables without telling anybody.
 

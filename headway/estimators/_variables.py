@@ -113,6 +113,7 @@ class VariableStore:
         self._local: dict[tuple[str, str], tf.Variable] = {}
         self._local_start: dict[tuple[str, str], Any] = {}
         self._local_by_keras: set[tuple[str, str]] = set()
+        self._local_of_keras_2: set[tuple[str, str]] = set()
         self.kept: dict[str, Kept] = {}
         self.constants: dict[str, float] = {}
         self.unset: set[str] = set()
@@ -195,11 +196,8 @@ class VariableStore:
 
     def updated_by_hand(self, mode: str) -> list[tf.Variable]:
         """Returns the variables of the metrics of a mode without those of Keras's own."""
-        return [
-            variable
-            for key, variable in self._local.items()
-            if key[0] == mode and key not in self._local_by_keras and not _keras_2.is_of_metric(variable)
-        ]
+        kerass = self._local_by_keras | self._local_of_keras_2
+        return [variable for key, variable in self._local.items() if key[0] == mode and key not in kerass]
 
     def metric_variables(self, mode: str) -> dict[str, tuple[tf.Variable, Any]]:
         """Returns the variables of the metrics of a mode by name, each with the value that it starts from."""
@@ -246,6 +244,8 @@ class VariableStore:
                 variable = self._local[call.mode, name] = self._create(call, f"{call.mode}_metrics/{name}", kwargs)
                 if _tensorflow.keras_scope() is not None:
                     self._local_by_keras.add((call.mode, name))
+                elif not _is_local(kwargs):
+                    self._local_of_keras_2.add((call.mode, name))
         elif name in self._entries:
             variable = self._entries[name].variable
             _check_agrees(name, variable, kwargs, call.mode)
@@ -309,8 +309,7 @@ class VariableStore:
             prefix = tf.get_current_name_scope()
             if call.base_scope:
                 prefix = prefix.removeprefix(call.base_scope).removeprefix("/")
-            local = tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (kwargs.get("collections") or ())
-            role = "metric" if local or _keras_2.is_metric_variable(kwargs) else "model"
+            role = "metric" if _is_local(kwargs) or _keras_2.is_metric_variable(kwargs) else "model"
             name = f"{prefix}/{name}" if prefix else name
             return (self.renamed[-1](name) if self.renamed else name), role
         path, owner = scope
@@ -340,6 +339,11 @@ class VariableStore:
             "Every call of model_fn must name the same layers and variables alike. Closest names that exist: "
             f"{near or 'none'}."
         )
+
+
+def _is_local(arguments: Mapping[str, Any]) -> bool:
+    """Returns whether a variable, of which the arguments are given, is one of the graph's local ones."""
+    return tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (arguments.get("collections") or ())
 
 
 def _unused(name: str, asked: dict[str, tf.Variable]) -> str:

@@ -198,6 +198,20 @@ def test_what_a_hook_names_is_run(tmp_path: pathlib.Path, caplog: pytest.LogCapt
     assert not _told(caplog)
 
 
+def test_metrics_of_tensorflow_1_are_not_taken_for_those_of_keras_2(tmp_path: pathlib.Path) -> None:
+    assert tf_keras is not None
+
+    def body(x: Any, step: Any) -> Any:
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        value, _ = v1.metrics.mean(x)
+        seen = counter("seen")
+        with tf.control_dependencies([seen.assign(value)]):
+            return loss, descent(tf.identity(loss), step)
+
+    # Nobody runs the metric's update, so its value is what it was before any.
+    assert trained(body, tmp_path)("seen") == 0.0
+
+
 def test_checks_prints_and_calls_that_nobody_asked_for_do_not_run(tmp_path: pathlib.Path) -> None:
     calls = []
 
