@@ -32,7 +32,8 @@ class Interruption:
 def caught() -> Iterator[Interruption]:
     """Notes the first SIGINT or SIGTERM instead of dying of it; a second one ends the program at once.
 
-    Outside the main thread, where Python lets nobody handle signals, it does nothing.
+    Outside the main thread, where Python lets nobody handle signals, it does nothing. A signal that the program
+    ignores, as a shell has it for programs in the background, stays ignored.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
@@ -51,7 +52,8 @@ def caught() -> Iterator[Interruption]:
             signal.signal(signum, handler)
 
     for signum in (signal.SIGINT, signal.SIGTERM):
-        previous[signum] = signal.signal(signum, handle)
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            previous[signum] = signal.signal(signum, handle)
     try:
         yield interruption
     finally:

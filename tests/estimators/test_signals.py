@@ -9,11 +9,22 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from headway.estimators import every_n_steps
+
+
+@pytest.fixture(autouse=True)
+def signals_of_a_program_in_the_foreground() -> Iterator[None]:
+    """What started the tests may ignore signals, and programs in their turn do then."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def send(number: signal.Signals, at: int) -> Any:
@@ -45,6 +56,14 @@ def test_a_signal(
     )
     # In this process too the run goes on from there.
     assert model.train(small.input_fn(), steps=1).get_variable_value("global_step") == 5
+
+
+def test_a_signal_that_the_program_ignores(small: Any, tmp_path: pathlib.Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    model = small.estimator(small.linear, tmp_path / "model")
+    model.train(small.input_fn(), steps=4, hooks=[send(signal.SIGINT, 2)])
+    assert model.get_variable_value("global_step") == 4
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_a_second_signal_ends_at_once(small: Any, tmp_path: pathlib.Path) -> None:
