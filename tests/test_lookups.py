@@ -149,3 +149,34 @@ def test_a_linear_model_trains_as_by_hand(combiner: str, tmp_path: pathlib.Path)
     # The weights go down by the targets of their rows; the two ids of row 0 share it.
     np.testing.assert_allclose(model.get_variable_value("one/weights")[:, 0], [-1.0, 0.0, 0.0, -1.0], atol=1e-6)
     np.testing.assert_allclose(model.get_variable_value("two/weights")[:, 0], [-share - 2.0, -share], rtol=1e-6)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_only_columns_that_keep_their_ids_in_range_share_a_pile(checked: bool, tmp_path: pathlib.Path) -> None:
+    def word(name: str) -> Any:
+        if checked:
+            return fc.categorical_column_with_identity(name, 3)
+        return fc.preprocessing_column(keras.layers.Hashing(3), name, dtype=tf.string)
+
+    kinds = []
+
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        made: list[tf.Variable] = []
+
+        def variable(name: str, shape: Any, initializer: Any, dtype: Any, trainable: bool) -> tf.Variable:
+            made.append(tf.Variable(lambda: initializer(shape, dtype), name=name, trainable=trainable))
+            return made[-1]
+
+        loss = tf.reduce_sum(fc.linear_logits([word("a"), word("b")], features, 1, variable) * labels)
+        context = _context.current()
+        assert context is not None
+        kinds.extend(type(lookup) for lookup in context.lookups)
+        return EstimatorSpec(mode, loss=loss, train_op=minimize(keras.optimizers.SGD(1.0), loss, made))
+
+    values = [[0], [2]] if checked else [["x"], ["y"]]
+
+    def input_fn() -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(({"a": values, "b": values}, [[1.0], [2.0]])).repeat()
+
+    Estimator(model_fn, str(tmp_path), RunConfig(progress="none")).train(input_fn, steps=1)
+    assert set(kinds) == {_lookups.SummedLookup if checked else _lookups.StackedLookup}

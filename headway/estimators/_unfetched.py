@@ -46,10 +46,11 @@ _KEPT = (
 
 @dataclasses.dataclass
 class Updates:
-    """The updates of variables that were traced and that a session would not have run.
+    """The updates of variables, and other effects, that were traced and that a session would not have run.
 
     Attributes:
-      operations: the operations -> names of the variables of the model that they change.
+      operations: the operations -> names of the variables of the model that they change; none for checks, prints and
+        calls of Python.
       reached: all operations that a session would have run.
       kept: names of variables whose layers of Keras update them all the same.
     """
@@ -112,7 +113,7 @@ def updates(
 
     In evaluation and prediction those are all updates of what a checkpoint holds. In training it depends on what the
     program trains by. If that is the `train_op`, by an optimizer of TensorFlow 1 or by hand, then all that it does not
-    reach; in TensorFlow 2, by an optimizer of Keras 3 or of headway, an update needs nobody who asks for it. What
+    reach, with the checks, prints and calls of Python that nothing needs; in TensorFlow 2, by an optimizer of Keras 3 or of headway, an update needs nobody who asks for it. What
     layers and metrics of Keras and of headway update is always meant.
 
     Args:

@@ -287,3 +287,24 @@ def test_progress_bar(small: Any, tmp_path: pathlib.Path, capsys: pytest.Capture
     shown = capsys.readouterr().err
     assert "step 4/4 [##############################]" in shown
     assert shown.endswith("\n")
+
+
+def test_the_batch_after_a_nan_is_the_next_runs(tmp_path: pathlib.Path) -> None:
+    losses = []
+
+    def model_fn(features: Any, mode: str) -> Any:
+        weight = tf.Variable(0.0, name="weight")
+        # The weight stays finite, and the loss is the row itself.
+        loss = tf.square(weight) + tf.stop_gradient(features["x"][0])
+        return EstimatorSpec(mode, loss=loss, train_op=minimize(keras.optimizers.SGD(0.1), loss, [weight]))
+
+    def input_fn() -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices({"x": [1.0, float("nan"), 3.0, 4.0]}).map(lambda row: row).batch(1)
+
+    def trained(steps: int, *hooks: Any) -> Any:
+        config = estimators.RunConfig(progress="none", resume_input="always", check_input=False)
+        return Estimator(model_fn, str(tmp_path), config).train(input_fn, steps=steps, hooks=hooks)
+
+    assert trained(4, estimators.NanTensorHook(fail_on_nan_loss=False)).get_variable_value("global_step") == 2
+    trained(1, estimators.every_n_steps(1, lambda run: losses.append(run.loss)))
+    assert losses == [3.0]
