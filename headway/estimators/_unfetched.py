@@ -113,8 +113,9 @@ def updates(
 
     In evaluation and prediction those are all updates of what a checkpoint holds. In training it depends on what the
     program trains by. If that is the `train_op`, by an optimizer of TensorFlow 1 or by hand, then all that it does not
-    reach, with the checks, prints and calls of Python that nothing needs; in TensorFlow 2, by an optimizer of Keras 3 or of headway, an update needs nobody who asks for it. What
-    layers and metrics of Keras and of headway update is always meant.
+    reach, with the checks, prints and calls of Python that nothing needs; in TensorFlow 2, by an optimizer of Keras 3
+    or of headway, an update needs nobody who asks for it. What layers and metrics of Keras and of headway update is
+    always meant.
 
     Args:
       graph: the graph in which the model_fn was called.
