@@ -19,6 +19,8 @@ import tensorflow as tf
 
 _INTEGERS = (int, np.integer)
 _FLOATS = (float, np.floating)
+# float64 holds whole numbers up to this one exactly.
+_LARGEST_EXACT = 2**53
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,11 @@ def read(name: str, values: Any) -> Column:
         )
     if isinstance(values, Coded):
         return values
+    if isinstance(values, np.ma.MaskedArray):
+        values = _without_mask(values)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(values, pandas.api.extensions.ExtensionArray):
+        return _from_pandas(name, pandas.Series(values))
     return _from_array(name, _as_array(name, values))
 
 
@@ -135,6 +142,25 @@ def _as_array(name: str, values: Any) -> npt.NDArray[Any]:
         return np.asarray(values)
     except ValueError as error:
         raise ValueError(_ragged(name, list(values))) from error
+
+
+def _without_mask(values: Any) -> npt.NDArray[Any]:
+    """Returns a masked array as one of objects, None where it is masked; as it is where nothing is."""
+    if not np.ma.is_masked(values):
+        return np.asarray(values.data)
+    objects = values.data.astype(object)
+    objects[np.ma.getmaskarray(values)] = None
+    return np.asarray(objects)
+
+
+def _check_exact(name: str, numbers: npt.NDArray[Any]) -> None:
+    """Raises if float64, which holds whole numbers with gaps, would change one of these."""
+    largest = max((abs(int(number)) for number in (numbers.min(), numbers.max())), default=0) if len(numbers) else 0
+    if largest > _LARGEST_EXACT:
+        raise ValueError(
+            f"Column {name!r} holds whole numbers beyond 2**53, such as {largest}, and missing values. Numbers with "
+            "gaps become float64, which cannot tell such numbers apart. Fill the gaps in, or make the column strings."
+        )
 
 
 def _from_array(name: str, array: npt.NDArray[Any]) -> Column:
@@ -219,8 +245,11 @@ def _from_numbers(name: str, flat: list[Any], shape: tuple[int, ...]) -> Column:
             raise ValueError(
                 f"Column {name!r} holds whole numbers beyond 64 bits. Divide them, or make them strings."
             ) from None
+    known = list(itertools.compress(flat, ~gaps))
+    if all(issubclass(kind, _INTEGERS) and not issubclass(kind, bool | np.bool_) for kind in kinds):
+        _check_exact(name, np.array(known, object))
     out = np.full(len(flat), np.nan, dtype)
-    out[~gaps] = np.array(list(itertools.compress(flat, ~gaps)), dtype)
+    out[~gaps] = np.array(known, dtype)
     return out.reshape(shape)
 
 
@@ -305,6 +334,8 @@ def _from_pandas(name: str, series: Any) -> Column:
             )
         if hasattr(dtype, "numpy_dtype") and dtype.numpy_dtype.kind in "iuf":
             wide = dtype.numpy_dtype if dtype.numpy_dtype.kind == "f" else np.float64
+            if gaps and wide is np.float64:
+                _check_exact(name, series.dropna().to_numpy(dtype.numpy_dtype))
             return _from_array(
                 name, series.to_numpy(wide, na_value=np.nan) if gaps else series.to_numpy(dtype.numpy_dtype)
             )
@@ -333,6 +364,8 @@ def _taken(name: str, codes: npt.NDArray[Any], categories: npt.NDArray[Any]) -> 
         whole: npt.NDArray[Any] = values[codes]
         return whole
     kind: Any = np.float32 if values.dtype.kind == "b" else values.dtype if values.dtype.kind == "f" else np.float64
+    if values.dtype.kind in "iu":
+        _check_exact(name, values)
     wide: npt.NDArray[Any] = values.astype(kind)
     wide = wide[codes]
     wide[gaps] = np.nan
@@ -356,6 +389,8 @@ def _from_polars(name: str, series: Any) -> Column:
         raise ValueError(
             f"Column {name!r} has type {series.dtype}; it must be of booleans, integers, floats or strings."
         )
+    if series.dtype.is_integer() and series.null_count():
+        _check_exact(name, series.drop_nulls().to_numpy())
     return _from_array(name, series.to_numpy())
 
 
@@ -382,4 +417,6 @@ def _from_arrow(name: str, column: Any) -> Column:
         return inner.reshape(-1, kind.list_size)
     if pa.types.is_time(kind):
         raise ValueError(_no_input(name, "times of day", kind))
+    if pa.types.is_integer(kind) and column.null_count:
+        _check_exact(name, column.drop_null().to_numpy(zero_copy_only=False))
     return _from_array(name, column.to_numpy(zero_copy_only=False))

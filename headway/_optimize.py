@@ -196,7 +196,7 @@ def _own(optimizer: Any, context: _context.StepContext) -> Any:
         changes["gradient_accumulation_steps"] = context.gradient_accumulation
         if context.gradient_clipping is not None:
             changes["global_clipnorm"] = context.gradient_clipping
-    if not changes and context.owns(_tensorflow.count_of_calls(optimizer)):
+    if context.owns(_tensorflow.count_of_calls(optimizer)) and (not changes or _takes(optimizer, changes)):
         return optimizer
     try:
         with tf.init_scope():
@@ -206,6 +206,15 @@ def _own(optimizer: Any, context: _context.StepContext) -> Any:
         return own
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(_NOT_REBUILDABLE.format(name=optimizer.name, reason=error)) from error
+
+
+def _takes(optimizer: Any, changes: dict[str, Any]) -> bool:
+    """Makes the changes to an optimizer of the model_fn's own, whose variables keep their names; False if it cannot."""
+    if optimizer.built or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return False
+    for name, value in changes.items():
+        setattr(optimizer, name, value)
+    return True
 
 
 def _apply(

@@ -102,6 +102,17 @@ def keras_scope() -> tuple[str, Any] | None:
     return str(keras_variables.current_path()), stack[-1].caller
 
 
+def keras_initial_shape(initial_value: Any) -> tuple[int | None, ...] | None:
+    """Returns the shape of the Keras variable that a function makes the initial value of; None if it is none of Keras.
+
+    Keras 3 gives `tf.Variable` a function and no shape. Can go when it gives the shape.
+    """
+    for cell in getattr(initial_value, "__closure__", None) or ():
+        if isinstance(cell.cell_contents, keras.Variable):
+            return tuple(cell.cell_contents.shape)
+    return None
+
+
 def keras_variable_value(variable: Any) -> tf.Variable:
     """Returns the `tf.Variable` behind a Keras variable, and any other variable as it is."""
     return variable.value if isinstance(variable, keras.Variable) else variable

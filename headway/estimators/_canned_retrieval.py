@@ -140,7 +140,7 @@ class TwoTowerRetriever(Estimator):
         input_fn: Callable[..., Any],
         steps: int | None = None,
         hooks: Sequence[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         name: str | None = None,
         *,
         candidates_fn: Callable[..., Any] | None = None,
@@ -176,7 +176,7 @@ class TwoTowerRetriever(Estimator):
         input_fn: Callable[..., Any],
         candidates_fn: Callable[..., Any],
         k: int = 10,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
     ) -> Iterator[Any]:
         """Yields for each query the best candidates: a dict of `ids` `[k]`, best first, and `scores` (float32, `[k]`).
 
@@ -199,7 +199,7 @@ class TwoTowerRetriever(Estimator):
         k: int = 10,
         serving_input_receiver_fn: Callable[[], Any] | None = None,
         assets_extra: Mapping[str, str] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         *,
         example: Any = None,
     ) -> bytes:
@@ -235,7 +235,11 @@ class TwoTowerRetriever(Estimator):
         return _receivers.example_of_parse_spec(fc.make_parse_example_spec(self._query.columns))
 
     def _indexed(
-        self, candidates_fn: Callable[..., Any], checkpoint_path: str | None, k: int, transform: Callable[[Any], Any]
+        self,
+        candidates_fn: Callable[..., Any],
+        checkpoint_path: str | os.PathLike[str] | None,
+        k: int,
+        transform: Callable[[Any], Any],
     ) -> Estimator:
         """Returns an estimator over the same checkpoints whose predictions are the best ones of all candidates."""
         k = checked_count(k, "k")
@@ -249,7 +253,7 @@ class TwoTowerRetriever(Estimator):
 
         return Estimator(model_fn, config=self._config, warm_start_from=self._warm_start, input_transform=transform)
 
-    def _index(self, candidates_fn: Callable[..., Any], checkpoint_path: str | None) -> Index:
+    def _index(self, candidates_fn: Callable[..., Any], checkpoint_path: str | os.PathLike[str] | None) -> Index:
         seen = self._runtimes.seen
         batches = list(self.predict(candidates_fn, checkpoint_path=checkpoint_path, yield_single_examples=False))
         self._runtimes.seen = seen

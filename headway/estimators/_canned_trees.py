@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway._spec import ModeKeys
-from headway.estimators import _input, _trees
+from headway.estimators import _arguments, _input, _trees
 from headway.estimators._canned_hidden import checked_count
 from headway.estimators._canned_layers import Variables
 from headway.estimators._canned_model import CannedEstimator, classification_head, names_argument
@@ -148,8 +148,7 @@ class _Trees(CannedEstimator):
                     f"`{name}` has no meaning for trees, which are not trained step by step. Received: {value!r}. How "
                     "many trees there are is said by `n_trees`."
                 )
-        if steps is not None and steps <= 0:
-            raise ValueError(f"Must specify steps > 0, given: {steps}")
+        steps = _arguments.steps_or_none("steps", steps)
         _input.check_input_fn(input_fn)
         self._check_writable()
         numbers, ids, labels, weights = self._all_rows(input_fn, steps)
@@ -233,7 +232,7 @@ class _Trees(CannedEstimator):
         input_fn: Callable[..., Any],
         steps: int | None = None,
         hooks: Sequence[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         name: str | None = None,
     ) -> dict[str, Any]:
         """Evaluates the trees; see `Estimator.evaluate`."""
@@ -245,7 +244,7 @@ class _Trees(CannedEstimator):
         input_fn: Callable[..., Any],
         predict_keys: Sequence[str] | str | None = None,
         hooks: Sequence[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         yield_single_examples: bool = True,
     ) -> Iterator[Any]:
         """Yields predictions; see `Estimator.predict`."""
@@ -260,7 +259,7 @@ class _Trees(CannedEstimator):
 
     def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> Any:
         """Returns a Keras 3 model of raw features with the trees; see `Estimator.to_keras`."""
-        self._at(None if checkpoint_path is None else os.fspath(checkpoint_path))
+        self._at(checkpoint_path)
         return super().to_keras(checkpoint_path)
 
     def feature_importances(self, normalize: bool = True) -> dict[str, float]:
@@ -297,9 +296,9 @@ class _Trees(CannedEstimator):
         """What each feature of the trees is: the name of its column, and the place in it where that has several."""
         return self._part.inputs.names
 
-    def _at(self, path: str | None) -> None:
+    def _at(self, path: str | os.PathLike[str] | None) -> None:
         """Gets ready for the trees of a checkpoint, the newest by default, whose number may be another one."""
-        shapes = Forest.read(path or self._trained_path()).shapes
+        shapes = Forest.read(os.fspath(path or self._trained_path())).shapes
         if shapes != self._part.shapes:
             self._part.shapes = shapes
             self._runtimes.renew()

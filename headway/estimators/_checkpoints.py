@@ -343,13 +343,17 @@ def _warn_of_setting(name: str, there: Any, here: Any, checkpoint: Checkpoint, u
     )
 
 
+# What the readers of TensorFlow raise for files that are cut off, or hold something else.
+UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
+
+
 def is_readable(checkpoint: Checkpoint) -> bool:
     """Tells whether all tensors of a checkpoint can be read; the reader compares their checksums."""
     try:
         reader = TensorReader(checkpoint.path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+    except UNREADABLE as error:
         logger.error(
             "The checkpoint %s is damaged (%s); the one before it is used.", checkpoint.path, _first_line(error)
         )

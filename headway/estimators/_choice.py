@@ -63,10 +63,12 @@ def check_hooks(hooks: Sequence[Any], why: str) -> None:
     """
     hook = _first_for_sessions(hooks)
     if hook is not None:
+        made = _is_made_with_session(hook) and "SessionRunArgs" not in _names(hook)
+        wish = "has an `after_create_session`" if made else "asks for tensors of a session"
         raise ValueError(
-            f"The hook {hook} asks for tensors of a session, and there is no session: {why}. Use a headway hook: its "
-            "`run.values` has the loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook). For "
-            "a model_fn of TensorFlow 1, RunConfig(runtime='graph') makes a session."
+            f"The hook {hook} {wish}, and there is no session: {why}. Use a headway hook: its `run.values` has the "
+            "loss, and `step_tensors` names tensors of the model_fn (see LoggingTensorHook and FinalOpsHook). For a "
+            "model_fn of TensorFlow 1, RunConfig(runtime='graph') makes a session."
         )
 
 
@@ -85,10 +87,11 @@ def _is_for_sessions(hook: Any) -> bool:
         return False
     if type(hook).__module__.startswith("tensorflow."):
         return True
-    return (
-        "SessionRunArgs" in _names(hook)
-        or getattr(type(hook), "after_create_session", None) is not _BASE.after_create_session
-    )
+    return "SessionRunArgs" in _names(hook) or _is_made_with_session(hook)
+
+
+def _is_made_with_session(hook: Any) -> bool:
+    return getattr(type(hook), "after_create_session", None) is not _BASE.after_create_session
 
 
 def _needs_session(hook: Any) -> bool:
@@ -125,9 +128,19 @@ def why_spec_needs_session(spec: EstimatorSpec | None) -> str | None:
         _scaffold.restoring(spec)
     except NeedsGraph as need:
         return str(need)
-    hooks = {"train": (*spec.training_hooks, *spec.training_chief_hooks), "eval": spec.evaluation_hooks}
-    name = hook_that_needs_session([adapted(hook) for hook in hooks.get(spec.mode, spec.prediction_hooks)])
+    name = hook_that_needs_session(_hooks_of(spec))
     return None if name is None else f"model_fn returned the hook {name}, which works in a session"
+
+
+def check_spec(spec: EstimatorSpec | None) -> None:
+    """Raises an error if a spec has a hook that would do nothing, or fail, without a session."""
+    if spec is not None:
+        check_hooks(_hooks_of(spec), "the model runs in compiled functions")
+
+
+def _hooks_of(spec: EstimatorSpec) -> list[Any]:
+    hooks = {"train": (*spec.training_hooks, *spec.training_chief_hooks), "eval": spec.evaluation_hooks}
+    return [adapted(hook) for hook in hooks.get(spec.mode, spec.prediction_hooks)]
 
 
 def unfed_placeholders(graph: Any) -> list[str]:

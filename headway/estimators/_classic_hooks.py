@@ -5,6 +5,7 @@ Those for which a session has a hook of its own keep what that one is made with 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway.estimators import _when
+from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, PeriodicHook, Run, as_number
 from headway.estimators._when import Progress
 
@@ -194,7 +196,7 @@ class StepCounterHook(PeriodicHook):
     Args:
       every_n_steps: steps between two measurements.
       every_n_secs: seconds between two measurements.
-      output_dir: not used: summaries of training go to the model_dir.
+      output_dir: where the summaries go; by default the model_dir.
       summary_writer: not used.
 
     Example:
@@ -208,9 +210,14 @@ class StepCounterHook(PeriodicHook):
         output_dir: str | None = None,
         summary_writer: Any = None,
     ) -> None:
-        del output_dir, summary_writer
+        del summary_writer
         super().__init__(_when.every(steps=every_n_steps, seconds=every_n_secs))
         self._from: Progress | None = None
+        self._events = _Events(output_dir)
+
+    def begin(self, run: Run) -> None:
+        """Counts from here."""
+        self._from = None
 
     def action(self, run: Run) -> None:
         """Measures, logs, writes."""
@@ -220,8 +227,14 @@ class StepCounterHook(PeriodicHook):
             return
         speed = (now.step - begin.step) / (now.seconds - begin.seconds)
         logger.info("global_step/sec: %g", speed)
-        if run.events is not None:
-            run.events.scalars({"global_step/sec": speed}, now.step)
+        events = self._events.of(run)
+        if events is not None:
+            events.scalars({"global_step/sec": speed}, now.step)
+
+    def end(self, run: Run) -> None:
+        """Ends the event file, if it is one of its own."""
+        del run
+        self._events.close()
 
 
 class SummarySaverHook(PeriodicHook):
@@ -230,7 +243,7 @@ class SummarySaverHook(PeriodicHook):
     Args:
       save_steps: steps between summaries.
       save_secs: seconds between summaries.
-      output_dir: not used: summaries of training go to the model_dir.
+      output_dir: where the summaries go; by default the model_dir.
       summary_writer: not used.
       scaffold: not used.
       summary_op: not used: all summaries of the model_fn are written.
@@ -250,22 +263,58 @@ class SummarySaverHook(PeriodicHook):
         scaffold: Any = None,
         summary_op: Any = None,
     ) -> None:
-        del output_dir, summary_writer, scaffold, summary_op
+        del summary_writer, scaffold, summary_op
         self.arguments = {"save_steps": save_steps, "save_secs": save_secs}
+        self._events = _Events(output_dir)
         super().__init__(_when.every(steps=save_steps, seconds=save_secs))
 
     def action(self, run: Run) -> None:
         """Writes what the last step recorded."""
         # Reading metrics sums them up over workers, so each of them must.
         scalars = dict(run.take_metrics())
-        if run.events is None:
+        events = self._events.of(run)
+        if events is None:
             return
         summary = run.summary()
-        run.write_summary(summary)
+        events.serialized(summary, run.step)
         if "loss" not in {value.tag for value in tf.compat.v1.Summary.FromString(summary).value}:
             scalars["loss"] = run.loss
         if scalars:
-            run.events.scalars(scalars, run.step)
+            events.scalars(scalars, run.step)
+
+    def end(self, run: Run) -> None:
+        """Ends the event file, if it is one of its own."""
+        del run
+        self._events.close()
+
+
+class _Events:
+    """Where a hook writes its summaries.
+
+    Args:
+      directory: a directory of its own, or None: the event file of the run.
+    """
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = directory
+        self._own: EventWriter | None = None
+
+    def of(self, run: Run) -> EventWriter | None:
+        """Returns the writer; None in a process that writes nothing."""
+        if (
+            run.events is None
+            or not self._directory
+            or os.path.abspath(self._directory) == os.path.abspath(run.model_dir)
+        ):
+            return run.events
+        self._own = self._own or EventWriter(self._directory)
+        return self._own
+
+    def close(self) -> None:
+        """Ends a file of its own."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
 
 
 class GraphHook(Hook):
@@ -412,12 +461,12 @@ class FinalOpsHook(Hook):
     """Keeps values of the last step.
 
     Args:
-      final_ops: a tensor of the model_fn, or a dict of them; the hook then belongs into
+      final_ops: a tensor of the model_fn, or a list or dict of them; the hook belongs into
         `EstimatorSpec(training_hooks=...)`.
       final_ops_feed_dict: not used: nothing is fed.
 
     Attributes:
-      final_ops_values: the values after the end: an array, or a dict of arrays.
+      final_ops_values: the values after the end, as `final_ops` was given.
 
     Example:
       >>> hook = FinalOpsHook({"total": tf.constant(1.0)})
@@ -425,14 +474,15 @@ class FinalOpsHook(Hook):
 
     def __init__(self, final_ops: Any, final_ops_feed_dict: Any = None) -> None:
         del final_ops_feed_dict
-        self._is_dict = isinstance(final_ops, Mapping)
-        self.step_tensors = dict(final_ops) if self._is_dict else {"value": final_ops}
+        self._final_ops = dict(final_ops) if isinstance(final_ops, Mapping) else final_ops
+        self._keys = tf.nest.pack_sequence_as(self._final_ops, list(map(str, range(len(tf.nest.flatten(final_ops))))))
+        self.step_tensors = dict(zip(tf.nest.flatten(self._keys), tf.nest.flatten(self._final_ops), strict=True))
         self.final_ops_values: Any = None
 
     def end(self, run: Run) -> None:
         """Takes the values."""
-        values = dict(run.logged(self))
-        self.final_ops_values = values if self._is_dict else values.get("value")
+        values = run.logged(self)
+        self.final_ops_values = tf.nest.map_structure(lambda key: values.get(key), self._keys)
 
 
 class GlobalStepWaiterHook(Hook):

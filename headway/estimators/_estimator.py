@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,8 @@ from headway.estimators._runtime import ExportRequest, Setup
 from headway.estimators._runtimes import Runtimes
 from headway.estimators._tensors import TensorReader
 from headway.estimators._variable_table import VariableTable
+
+_T = TypeVar("_T")
 
 
 class Estimator:
@@ -153,7 +155,7 @@ class Estimator:
         Raises:
           ValueError: if the model has not been trained.
         """
-        return sorted(TensorReader(self._trained_path()).get_variable_to_shape_map())
+        return self._read_trained(lambda path: sorted(TensorReader(path).get_variable_to_shape_map()))
 
     def get_variable_value(self, name: str) -> np.ndarray[Any, Any]:
         """Returns the value of one variable in the newest checkpoint.
@@ -164,12 +166,17 @@ class Estimator:
         Raises:
           ValueError: if the model has not been trained, or there is no such variable.
         """
-        path, name = self._trained_path(), name.removesuffix(":0")
-        reader = TensorReader(path)
-        if not reader.has_tensor(name):
-            names = sorted(reader.get_variable_to_shape_map())
-            raise ValueError(f"There is no variable {name!r} in {path}. There are: {names}.")
-        return np.asarray(reader.get_tensor(name))
+        name = name.removesuffix(":0")
+
+        def read(path: str) -> np.ndarray[Any, Any] | list[str]:
+            reader = TensorReader(path)
+            found = reader.has_tensor(name)
+            return np.asarray(reader.get_tensor(name)) if found else sorted(reader.get_variable_to_shape_map())
+
+        value = self._read_trained(read)
+        if isinstance(value, list):
+            raise ValueError(f"There is no variable {name!r} in {self._trained_path()}. There are: {value}.")
+        return value
 
     def to_keras(self, checkpoint_path: str | os.PathLike[str] | None = None) -> Any:
         """Returns a Keras 3 model with the trained weights, whose predictions are those of `predict`.
@@ -223,7 +230,7 @@ class Estimator:
           ValueError: if both `steps` and `max_steps` are given, one is not positive, or there is no data.
           NanLossDuringTrainingError: if the loss becomes NaN.
         """
-        _arguments.check_train_arguments(steps, max_steps, self._config)
+        steps, max_steps = _arguments.train_steps(steps, max_steps, self._config)
         _input.check_input_fn(input_fn)
         user_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
         listeners = _arguments.sequence(saving_listeners, "saving_listeners")
@@ -247,7 +254,7 @@ class Estimator:
         input_fn: Callable[..., Any],
         steps: int | None = None,
         hooks: Sequence[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         name: str | None = None,
     ) -> dict[str, Any]:
         """Evaluates the model, and writes the result for TensorBoard to `model_dir/eval`, or `eval_<name>`.
@@ -266,18 +273,17 @@ class Estimator:
         Raises:
           ValueError: if `steps` is not positive, or a metric has a reserved name.
         """
-        if steps is not None and steps <= 0:
-            raise ValueError(f"Must specify steps > 0, given: {steps}")
+        steps, path = _arguments.steps_or_none("steps", steps), _arguments.path_or_none(checkpoint_path)
         _input.check_input_fn(input_fn)
         eval_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
-        return self._runtimes.evaluate(input_fn, eval_hooks, steps=steps, checkpoint_path=checkpoint_path, name=name)
+        return self._runtimes.evaluate(input_fn, eval_hooks, steps=steps, checkpoint_path=path, name=name)
 
     def predict(
         self,
         input_fn: Callable[..., Any],
         predict_keys: Sequence[str] | str | None = None,
         hooks: Sequence[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         yield_single_examples: bool = True,
     ) -> Iterator[Any]:
         """Yields predictions, row by row, in the order of the input.
@@ -299,10 +305,11 @@ class Estimator:
           ValueError: if `predict_keys` names nothing that is there, or batch sizes of predictions differ.
         """
         _input.check_input_fn(input_fn)
-        keys = [predict_keys] if isinstance(predict_keys, str) else None if predict_keys is None else list(predict_keys)
+        keys = _arguments.names(predict_keys, "predict_keys")
         predict_hooks = [adapted(hook) for hook in _arguments.sequence(hooks, "hooks")]
+        path = _arguments.path_or_none(checkpoint_path)
         return self._runtimes.predict(
-            input_fn, predict_hooks, keys=keys, checkpoint_path=checkpoint_path, single=yield_single_examples
+            input_fn, predict_hooks, keys=keys, checkpoint_path=path, single=yield_single_examples
         )
 
     def export_saved_model(
@@ -311,7 +318,7 @@ class Estimator:
         serving_input_receiver_fn: Callable[[], Any] | None = None,
         assets_extra: Mapping[str, str] | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         experimental_mode: str = ModeKeys.PREDICT,
         *,
         example: Any = None,
@@ -357,7 +364,7 @@ class Estimator:
         input_receiver_fn_map: Mapping[str, Callable[[], Any]],
         assets_extra: Mapping[str, str] | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
     ) -> bytes:
         """Writes a SavedModel with a graph for each of several modes, over one copy of the variables.
 
@@ -388,6 +395,17 @@ class Estimator:
         if path is None:
             raise ValueError(f"Could not find trained model in model_dir: {self.model_dir}.")
         return path
+
+    def _read_trained(self, read: Callable[[str], _T]) -> _T:
+        """Returns what `read` finds in the newest checkpoint, or in the one before it if that is damaged."""
+        path = self._trained_path()
+        try:
+            return read(path)
+        except _checkpoints.UNREADABLE:
+            intact = _checkpoints.newest_readable(self._directory)
+            if intact is None or intact.path == path:
+                raise
+            return read(intact.path)
 
     def eval_dir(self, name: str | None = None) -> str:
         """Returns the directory to which `evaluate` with this `name` writes its results."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from headway.estimators._readable import readable_errors
 
 _RESERVED = ("loss", "global_step")
 _STEPS_PER_CALL = 1000
+# Control returns to Python about so often, in seconds, for Ctrl-C.
+_SECONDS_PER_CALL = 0.5
+_FIRST_STEPS = 16
 
 
 def evaluate(
@@ -30,13 +34,18 @@ def evaluate(
     for hook in hooks:
         hook.begin(run)
     total = Evaluated(0, 0.0, False, {})
+    # Operations between workers meet by their iteration of the loop, so that no clock may say how long it is.
+    most = _STEPS_PER_CALL if program.multi_worker else _FIRST_STEPS
     while run.going and not total.exhausted and (steps is None or run.step < steps):
-        limit = 1 if hooks else min(_STEPS_PER_CALL, _STEPS_PER_CALL if steps is None else steps - run.step)
-        due = due_steps(hooks, run)
+        limit = 1 if hooks else min(most, most if steps is None else steps - run.step)
+        due, began = due_steps(hooks, run), time.monotonic()
         with readable_errors():
             found = program.run(iterator, tables, limit)
         pairs = found.pairs if found.batches or not total.pairs else total.pairs
         total = Evaluated(total.batches + found.batches, total.loss + found.loss, found.exhausted, pairs)
+        if not program.multi_worker:
+            each = (time.monotonic() - began) / limit
+            most = max(1, min(_STEPS_PER_CALL, 8 * limit, int(_SECONDS_PER_CALL / max(each, 1e-6))))
         run.advance(limit, found.loss / max(found.batches, 1))
         if found.batches:
             act_on(hooks, due, run)

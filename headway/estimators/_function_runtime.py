@@ -33,7 +33,7 @@ from headway.estimators._classic_hooks import (
 )
 from headway.estimators._evaluate_program import EvaluateProgram
 from headway.estimators._events import EventWriter
-from headway.estimators._hooks import Hook, adapted
+from headway.estimators._hooks import Hook, adapted, check_for_training
 from headway.estimators._model import Model
 from headway.estimators._needs_graph import NeedsGraph
 from headway.estimators._predict_program import PredictProgram
@@ -148,9 +148,24 @@ class FunctionRuntime(Runtime):
         hooks = [*hooks, *(adapted(hook) for hook in spec_hooks)]
         live = self._training is weights
         changed = self._changed(program)
-        with weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec, changed=changed):
-            run, ahead = BatchRun(setup.model_dir), pipeline.position_kind == "index"
-            batches = _prediction.batches(program, iterator, tables, run, keys=keys, hooks=hooks, may_read_ahead=ahead)
+        run, ahead = BatchRun(setup.model_dir), pipeline.position_kind == "index"
+
+        def predicted(hold: Callable[[], None]) -> Iterator[Any]:
+            return _prediction.batches(
+                program, iterator, tables, run, keys=keys, hooks=hooks, may_read_ahead=ahead, hold=hold
+            )
+
+        def given() -> contextlib.AbstractContextManager[str | None]:
+            return weights.of(checkpoint_path, setup.warm_start, live=live, spec=program.spec, changed=changed)
+
+        if live and checkpoint_path is not None:
+            # Training goes on while the caller looks at a row, and needs its own weights.
+            batches = _prediction.each_within(predicted(lambda: None), given)
+            yield from _prediction.rows(batches) if single else batches
+            return
+        with given() as path:
+            # Begun in training, a prediction follows its weights.
+            batches = predicted((lambda: None) if live else weights.holder(path))
             yield from _prediction.rows(batches) if single else batches
 
     def _changed(self, program: Program) -> set[str]:
@@ -260,6 +275,7 @@ class FunctionRuntime(Runtime):
             raise NeedsGraph(why)
         if placeholders or tables or (program.spec is not None and program.spec.scaffold is not None):
             raise ValueError(f"{why}, which only a session knows. Run it with RunConfig(runtime='graph').")
+        _choice.check_spec(program.spec)
 
     def _weights_for(self, strategy: tf.distribute.Strategy) -> Weights:
         key = 0 if _structure.is_default(strategy) else id(strategy)
@@ -314,6 +330,7 @@ class FunctionRuntime(Runtime):
             weights.trained(saver.last, run.step)
         finally:
             self._training = None
+            weights.training_failed()
             saver.close()
             if events is not None:
                 events.close()
@@ -326,6 +343,7 @@ class FunctionRuntime(Runtime):
         spec_hooks = (
             [adapted(hook) for hook in (*spec.training_hooks, *spec.training_chief_hooks)] if spec is not None else []
         )
+        check_for_training([hook for hook in user_hooks if hook not in spec_hooks])
         chief_only = spec_hooks[len(spec.training_hooks) :] if spec is not None else []
         hooks = list(user_hooks)
         hooks += [] if any(isinstance(hook, NanTensorHook) for hook in hooks) else [NanTensorHook()]

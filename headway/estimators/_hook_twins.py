@@ -76,7 +76,9 @@ TWINS.update(
         _train.StopAtStepHook: _stop_at_step,
         _train.NanTensorHook: lambda hook: classic.NanTensorHook(**_settings(hook, ["fail_on_nan_loss"])),
         _train.LoggingTensorHook: _logging,
-        _train.StepCounterHook: lambda hook: classic.StepCounterHook(**_cadence(hook, "every_n")),
+        _train.StepCounterHook: lambda hook: classic.StepCounterHook(
+            **_cadence(hook, "every_n"), **_settings(hook, ["output_dir"])
+        ),
         _train.SummarySaverHook: lambda hook: _SummarySaver(
             _settings(hook, ["output_dir"])["output_dir"], **_cadence(hook, "save")
         ),

@@ -347,7 +347,21 @@ def check_for_batches(hooks: Sequence[Hook]) -> None:
     for hook in hooks:
         wants = "tensors" if hook_wants_tensors(hook) else "summaries" if hook.wants_summary else None
         if wants is not None:
-            raise NeedsGraph(f"the hook {type(hook).__name__} asks for {wants} of an evaluation or prediction")
+            raise NeedsGraph(
+                f"the hook {type(hook.original or hook).__name__} asks for {wants} of an evaluation or prediction"
+            )
+
+
+def check_for_training(hooks: Sequence[Hook]) -> None:
+    """Raises an error if a hook that the model_fn did not return asks for tensors of it, which it cannot have."""
+    for hook in hooks:
+        if hook.step_tensors:
+            raise ValueError(
+                f"The hook {type(hook.original or hook).__name__} asks for tensors, and was given to `train`, where no "
+                "tensor of the model_fn can be had. Return it from the model_fn, in "
+                "EstimatorSpec(training_hooks=[...]), or ask for tensors by their names. Received: "
+                f"{list(hook.step_tensors.values())}."
+            )
 
 
 def hook_wants_tensors(hook: Hook) -> bool:

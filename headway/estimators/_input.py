@@ -20,6 +20,11 @@ from headway.input_pipelines._streams import wrapped
 
 _INPUT_FN_ARGUMENTS = ("mode", "params", "config", "input_context")
 
+_WHAT_IT_RETURNS = (
+    "It must return a tf.data.Dataset, a headway pipeline, (features, labels), or features; each of the last two as "
+    "tensors or arrays."
+)
+
 
 def check_input_fn(input_fn: Any) -> None:
     """Raises an error if `input_fn` cannot be called as an estimator calls it."""
@@ -49,12 +54,16 @@ def call_input_fn(
         _structure.split_batch(source.element_spec)
         return wrapped(_without_overhead(with_late_slices(source)), source)
     if source is None:
-        raise ValueError(
-            "input_fn returned None. It must return a tf.data.Dataset, a headway pipeline, (features, labels), or "
-            "features."
-        )
+        raise ValueError(f"input_fn returned None. {_WHAT_IT_RETURNS}")
+    for kind, told, remedy in (
+        (hasattr(source, "__next__"), "an iterator", "Put a generator into `tf.data.Dataset.from_generator`."),
+        (hasattr(source, "columns"), "a data frame", "Use `input_pipelines.from_dataframe(frame, label=...)`."),
+        (callable(source), "a function", "Call it: an input_fn returns the rows themselves."),
+    ):
+        if kind:
+            raise TypeError(f"input_fn returned {told} ({type(source).__name__}). {_WHAT_IT_RETURNS} {remedy}")
     _structure.split_batch(source)
-    return from_tensors(source)
+    return from_tensors(tuple(source) if isinstance(source, list) else source)
 
 
 def result_of(

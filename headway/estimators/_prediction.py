@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,16 @@ def batches(
     keys: Sequence[str] | None,
     hooks: Sequence[Hook],
     may_read_ahead: bool,
+    hold: Callable[[], None],
 ) -> Iterator[Any]:
-    """Yields the predictions of each batch as NumPy values; of a dict only those in `keys`, if given."""
+    """Yields the predictions of each batch as NumPy values; of a dict only those in `keys`, if given.
+
+    `hold` is called before anything is computed: the caller may have changed the weights between two batches.
+    """
     many = program.many(iterator, tables) if may_read_ahead and not hooks else None
     if many is not None:
         with readable_errors():
-            yield from many.batches(iterator, tables, lambda predictions: selected(predictions, keys))
+            yield from many.batches(iterator, tables, lambda predictions: selected(predictions, keys), hold)
         return
     check_for_batches(hooks)
     for hook in hooks:
@@ -36,6 +41,7 @@ def batches(
     stream = program.run(iterator, tables)
     while True:
         due = due_steps(hooks, run)
+        hold()
         with readable_errors():
             predictions = next(stream, None)
         if predictions is None:
@@ -47,6 +53,16 @@ def batches(
             break
     for hook in hooks:
         hook.end(run)
+
+
+def each_within(batches: Iterator[Any], context: Callable[[], contextlib.AbstractContextManager[Any]]) -> Iterator[Any]:
+    """Yields `batches`, each of which is computed within a context of its own."""
+    while True:
+        with context():
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def rows(batches: Iterator[Any]) -> Iterator[Any]:

@@ -26,10 +26,16 @@ class ManyBatches:
     run: Callable[..., tuple[tf.Tensor, list[tf.Tensor]]]
     structure: Any
 
-    def batches(self, iterator: Any, tables: Any, select: Callable[[Any], Any]) -> Iterator[Any]:
-        """Yields `select(predictions)` of each batch, as NumPy arrays; the first without looking at a second one."""
+    def batches(
+        self, iterator: Any, tables: Any, select: Callable[[Any], Any], hold: Callable[[], None]
+    ) -> Iterator[Any]:
+        """Yields `select(predictions)` of each batch, as NumPy arrays; the first without looking at a second one.
+
+        `hold` is called before each computation.
+        """
         limit = 1
         while True:
+            hold()
             rows, values = self.run(iterator, tables, tf.constant(limit, tf.int64))
             chosen = tf.nest.flatten(select(tf.nest.pack_sequence_as(self.structure, list(range(len(values))))))
             template = select(tf.nest.pack_sequence_as(self.structure, values))

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway._spec import ModeKeys
-from headway.estimators import _input, _receivers
+from headway.estimators import _checkpoints, _input, _receivers
 from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
 from headway.estimators._run_config import RunConfig
 from headway.estimators._warm_start import WarmStartSettings
@@ -50,14 +50,14 @@ class Setup:
         """Returns the directory to which evaluations of this `name` write."""
         return os.path.join(self.model_dir, f"eval_{name}" if name else "eval")
 
-    def exported_path(self, checkpoint_path: str | None) -> str:
+    def exported_path(self, checkpoint_path: str | os.PathLike[str] | None) -> str:
         """Returns the checkpoint to export: the one given, the newest, or the one to warm-start from.
 
         Raises:
           ValueError: if there is none.
         """
-        latest = self.directory.latest()
-        path = checkpoint_path or (None if latest is None else latest.path)
+        latest = None if checkpoint_path else _checkpoints.newest_readable(self.directory)
+        path = os.fspath(checkpoint_path) if checkpoint_path else None if latest is None else latest.path
         if path is None and self.warm_start is not None:
             path = os.fspath(self.warm_start.ckpt_to_initialize_from)
             path = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path

@@ -225,7 +225,7 @@ class Runtimes:
             try:
                 return self._in_graph(call, str(need), refuses_keras=True, once=self._is_trained_in_functions(mode))
             except NeedsFunctions:
-                result = call(self.function)
+                result = self._within(self.function, lambda: call(self.function))
         finally:
             self.function.on_trial = False
         if mode == ModeKeys.TRAIN:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway._spec import is_hook
-from headway.estimators import _checkpoints
+from headway.estimators import _arguments, _checkpoints
 from headway.estimators._estimator import Estimator
 from headway.estimators._exporters import Exporter
 from headway.estimators._listeners import CheckpointSaverListener, is_listener
@@ -74,7 +74,7 @@ class TrainSpec(_TrainFields):
     ) -> TrainSpec:
         """Validates the fields and makes the tuple."""
         _check_input_fn(input_fn)
-        _check_positive("max_steps", max_steps)
+        _arguments.steps_or_none("max_steps", max_steps)
         listeners = tuple(saving_listeners or ())
         for listener in listeners:
             if not is_listener(listener):
@@ -119,7 +119,7 @@ class EvalSpec(_EvalFields):
     ) -> EvalSpec:
         """Validates the fields and makes the tuple."""
         _check_input_fn(input_fn)
-        _check_positive("steps", steps)
+        _arguments.steps_or_none("steps", steps)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"`name` must be string, given: {name}")
         for field, seconds in (("start_delay_secs", start_delay_secs), ("throttle_secs", throttle_secs)):
@@ -378,11 +378,6 @@ def _is_over(evaluator: Evaluator, max_steps: int | None, began: float) -> bool:
 def _check_input_fn(input_fn: Any) -> None:
     if not callable(input_fn):
         raise TypeError(f"`input_fn` must be callable, given: {input_fn}")
-
-
-def _check_positive(name: str, steps: int | None) -> None:
-    if steps is not None and steps <= 0:
-        raise ValueError(f"Must specify {name} > 0, given: {steps}")
 
 
 def _checked_hooks(hooks: Iterable[Any] | None) -> tuple[Any, ...]:

@@ -356,20 +356,22 @@ def _unused(name: str, asked: dict[str, tf.Variable]) -> str:
 
 
 def _check_agrees(name: str, variable: tf.Variable, kwargs: dict[str, Any], mode: str) -> None:
-    shape = kwargs.get("shape")
-    if shape is None:
-        initial = kwargs.get("initial_value")
-        shape = (
-            None
-            if callable(initial) or initial is None
-            else tf.TensorShape(getattr(initial, "shape", tf.convert_to_tensor(initial).shape))
-        )
+    initial, shape, dtype = kwargs.get("initial_value"), kwargs.get("shape"), kwargs.get("dtype")
+    if callable(initial):
+        shape = _tensorflow.keras_initial_shape(initial) if shape is None else shape
+    elif initial is not None and (shape is None or dtype is None):
+        known = initial if hasattr(initial, "shape") and hasattr(initial, "dtype") else tf.convert_to_tensor(initial)
+        shape, dtype = known.shape if shape is None else shape, known.dtype if dtype is None else dtype
+    asked = made = ""
     if shape is not None and not tf.TensorShape(shape).is_compatible_with(variable.shape):
+        asked, made = f"shape {tuple(tf.TensorShape(shape))}", f"shape {tuple(variable.shape)}"
+    elif dtype is not None and tf.as_dtype(dtype).base_dtype != variable.dtype.base_dtype:
+        asked, made = f"dtype {tf.as_dtype(dtype).name}", f"dtype {variable.dtype.name}"
+    if asked:
         raise ModelFnVariablesError(
-            f"model_fn asked for the variable {name!r} with shape {tuple(tf.TensorShape(shape))} in mode {mode!r}, but "
-            "an earlier call of model_fn "
-            f"made it with shape {tuple(variable.shape)}. Give the two variables different names, or make the shapes "
-            "alike."
+            f"model_fn asked for the variable {name!r} with {asked} in mode {mode!r}, but an earlier call of model_fn "
+            f"made it with {made}. Give the two variables different names, or make the two alike; shapes may also "
+            "follow from features that come in another shape than before."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 
@@ -32,6 +32,9 @@ class Weights:
         self._live_step: int | None = None
         # Whether the variables were complete when they were warm-started; None before.
         self._warm_started: bool | None = None
+        # Counts how often the values were replaced, by those of a checkpoint or by training.
+        self._changes = 0
+        self._in_training = False
 
     def complete(self, latest: Checkpoint | None, warm_start: WarmStartSettings | None) -> None:
         """Makes the variables ready to train on from `latest`, or from the start."""
@@ -46,6 +49,7 @@ class Weights:
         """Notes that training has come to `step`, and the checkpoint that it wrote last, if this process wrote any."""
         self._live_step = step
         self._seen = None if checkpoint is None else checkpoint.stamp
+        self._in_training = False
 
     def unchanged(self) -> Checkpoint | None:
         """Returns the newest checkpoint on disk if the variables hold its values."""
@@ -55,6 +59,41 @@ class Weights:
     def forget(self) -> None:
         """Notes that the values in memory are about to change: they are those of no checkpoint until `trained`."""
         self._seen = self._live_step = None
+        self._changes += 1
+        self._in_training = True
+
+    def training_failed(self) -> None:
+        """Notes that training has ended otherwise, and the values in memory are those of no checkpoint."""
+        self._in_training = False
+
+    def holder(self, path: str | None) -> Callable[[], None]:
+        """Returns a function that makes the values those of now again, where something has replaced them since.
+
+        A prediction that waits between two rows needs it: meanwhile the program may train, or read another checkpoint.
+
+        Args:
+          path: the checkpoint that has the values of now, or None.
+
+        Raises:
+          ValueError: by the function, if no checkpoint has these values any more, or others would be lost.
+        """
+        changes = self._changes
+
+        def hold() -> None:
+            nonlocal changes
+            if self._changes == changes:
+                return
+            unsaved = self._in_training or (self._live_step is not None and self._seen is None)
+            if path is None or unsaved or not tf.io.gfile.exists(path + ".index"):
+                raise ValueError(
+                    "The weights have changed since this prediction began, and those of then cannot be read again"
+                    f"{'' if path is None else f' from {path}'}. Take all of its rows before you train, as "
+                    "`list(estimator.predict(...))` does."
+                )
+            self._read(_checkpoints.at(path))
+            changes = self._changes
+
+        return hold
 
     def _is_news(self, checkpoint: Checkpoint) -> bool:
         """Tells whether a checkpoint holds other values than the variables do."""
@@ -97,12 +136,13 @@ class Weights:
 
     @contextlib.contextmanager
     def _kept(self, names: Iterable[str]) -> Iterator[None]:
-        entries = self.model.store.entries
+        entries, changes = self.model.store.entries, self._changes
         values = {name: tf.identity(entries[name].variable.read_value()) for name in names}
         try:
             yield
         finally:
-            for name, value in values.items():
+            # Others may have come while a prediction waited between two rows.
+            for name, value in values.items() if changes == self._changes else ():
                 entries[name].variable.assign(value)
 
     @contextlib.contextmanager
@@ -115,6 +155,7 @@ class Weights:
             return
         kept = _checkpoints.snapshot(self.model.store) if live else None
         _checkpoints.read_into(self.model.store, _checkpoints.at(path))
+        self._changes += 1
         if not live:
             self._seen = self._live_step = None
         try:
@@ -141,6 +182,7 @@ class Weights:
         logger.info("Restoring the checkpoint %s.", checkpoint.path)
         _checkpoints.read_into(self.model.store, checkpoint)
         self._seen, self._live_step = checkpoint.stamp, None
+        self._changes += 1
 
     def _start(self, warm_start: WarmStartSettings | None) -> None:
         # An evaluation before any training knows the model's own variables only: those of the optimizer come later.

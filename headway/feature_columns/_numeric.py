@@ -83,10 +83,15 @@ class NumericColumn(FloatColumn):
     def _check_width(self, shape: tf.TensorShape, what: str) -> None:
         width = shape[1:].num_elements() if shape.rank is not None else None
         if width is not None and width != self.width:
+            unbatched = shape.rank == 0 or tuple(shape) == self.shape
+            remedy = (
+                "That looks like a single row: batch the dataset, `dataset.batch(batch_size)`."
+                if unbatched
+                else "Give numeric_column the shape that the feature has behind its batch dimension."
+            )
             raise ValueError(
                 f"numeric_column {self.key!r} with shape {self.shape} expected width {self.width}, received "
-                f"{tuple(shape)} as "
-                f"{what}. Give numeric_column the shape that the feature has behind its batch dimension."
+                f"{tuple(shape)} as {what}. {remedy}"
             )
 
 

@@ -63,7 +63,11 @@ def start(value: Any) -> int:
 
 def draw_seed() -> int:
     """Draws a seed: from TensorFlow's own sequence after `tf.random.set_seed`, otherwise from the operating system."""
-    global_seed, operation_seed = tf.compat.v1.get_seed(None)
+    try:
+        global_seed, operation_seed = tf.compat.v1.get_seed(None)
+    except RuntimeError:
+        # Operations are to be deterministic, and no seed is set yet; an estimator sets one and draws anew.
+        return 0
     if global_seed is None:
         return secrets.randbits(62)
     words = np.random.SeedSequence([int(global_seed) % 2**64, int(operation_seed) % 2**64]).generate_state(1, np.uint64)

@@ -144,7 +144,8 @@ class ColumnTypes:
         """Returns the type of each column, from its first 1000 values: int64, float32 or string.
 
         A column of whole numbers with gaps is float32, as NaN marks the gaps, unless it has a default; float64 where
-        float32 would not tell the numbers apart. Numbers beyond 64 bits are text: they are names, not quantities.
+        float32 would not tell the numbers apart. Numbers beyond 64 bits are text, and with gaps those beyond 2**53:
+        they are names, not quantities.
 
         Raises:
           ValueError: no rows, or one of them has another number of fields.
@@ -178,12 +179,13 @@ class ColumnTypes:
             return tf.string
         if not all(_INTEGER.fullmatch(value) for value in there):
             return tf.float32
-        largest = max(abs(int(value)) for value in there)
-        if largest >= 2**63:
+        numbers = [int(value) for value in there]
+        if not -(2**63) <= min(numbers) <= max(numbers) < 2**63:
             return tf.string
         if len(there) == len(values) or name in self.defaults:
             return tf.int64
-        return tf.float32 if largest <= 2**24 else tf.float64
+        largest = max(map(abs, numbers))
+        return tf.float32 if largest <= 2**24 else tf.float64 if largest <= 2**53 else tf.string
 
     def default(self, name: str, dtype: tf.DType, is_label: bool) -> Any:
         """Returns what a missing value of this column becomes: what was given, "", NaN, or None for an error.

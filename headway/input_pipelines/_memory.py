@@ -41,9 +41,11 @@ def compiled(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def on_features(fn: Callable[[Any], Any], has_labels: bool) -> Callable[..., Any]:
     """Returns `fn` as a function of a whole batch, which passes the labels by."""
     row_wise = compiled(fn)
-    if has_labels:
-        return lambda features, labels: (row_wise(features), labels)
-    return row_wise
+    # The errors of a function that AutoGraph rewrites begin with what it rewrote.
+    mapped: Callable[..., Any] = tf.autograph.experimental.do_not_convert(
+        (lambda features, labels: (row_wise(features), labels)) if has_labels else row_wise
+    )
+    return mapped
 
 
 class Resident:
@@ -171,6 +173,7 @@ class MemoryPipeline(Pipeline):
                 features = stage(features)
             return features if gather.labels is None else (features, batch[1])
 
+        make = tf.autograph.experimental.do_not_convert(make)
         return dataset.map(make, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
     def tables(self) -> Any:

@@ -123,7 +123,7 @@ class TPUEstimator(Estimator):
         input_fn: Callable[..., Any],
         steps: int | None = None,
         hooks: Sequence[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         name: str | None = None,
     ) -> dict[str, Any]:
         """Evaluates; see `headway.Estimator.evaluate`. `input_fn` must take `params`."""
@@ -134,7 +134,7 @@ class TPUEstimator(Estimator):
         input_fn: Callable[..., Any],
         predict_keys: Sequence[str] | str | None = None,
         hooks: Sequence[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         yield_single_examples: bool = True,
     ) -> Iterator[Any]:
         """Predicts; see `headway.Estimator.predict`. `input_fn` must take `params`."""
@@ -147,7 +147,7 @@ class TPUEstimator(Estimator):
         serving_input_receiver_fn: Callable[[], Any] | None = None,
         assets_extra: Mapping[str, str] | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         experimental_mode: str = ModeKeys.PREDICT,
         *,
         example: Any = None,
@@ -173,7 +173,7 @@ class TPUEstimator(Estimator):
         input_receiver_fn_map: Mapping[str, Callable[[], Any]],
         assets_extra: Mapping[str, str] | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
     ) -> bytes:
         """Exports; see `headway.Estimator.experimental_export_all_saved_models`."""
         self._exporting = True

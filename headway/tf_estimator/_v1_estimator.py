@@ -42,7 +42,7 @@ class Estimator(estimators.Estimator, metaclass=_AllEstimators):
         serving_input_receiver_fn: Callable[[], Any] | None,
         assets_extra: Mapping[str, str] | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         strip_default_attrs: bool = False,
     ) -> bytes:
         """Writes the model as a SavedModel; the older name of `export_saved_model`.

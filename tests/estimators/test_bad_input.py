@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -238,6 +239,52 @@ INPUT_CASES: dict[str, Case] = {
     ),
     "no function": (lambda s, d: train(own(s.linear, d), 3), r"input_fn must be a function. Received: 3"),
     "None": (lambda s, d: train(own(s.linear, d), lambda: None), r"input_fn returned None"),
+    "a generator": (
+        lambda s, d: train(own(s.linear, d), lambda: (row for row in [])),
+        r"input_fn returned an iterator \(generator\).*Dataset.from_generator",
+    ),
+    "a data frame": (
+        lambda s, d: train(own(s.linear, d), lambda: pd.DataFrame({"x": [1.0]})),
+        r"input_fn returned a data frame \(DataFrame\).*from_dataframe",
+    ),
+    "a function of the input": (
+        lambda s, d: train(own(s.linear, d), lambda: dataset({"x": X})),
+        r"input_fn returned a function.*Call it",
+    ),
+    "a single row": (
+        lambda s, d: train(canned(d, n_classes=3), lambda: tf.data.Dataset.from_tensor_slices(({"x": X}, LABELS))),
+        r"^numeric_column 'x' .* received \(2,\) as feature 'x'. That looks like a single row: batch the dataset",
+    ),
+    "steps in words": (lambda s, d: train(own(s.linear, d), steps="10"), r"`steps` must be a whole number .*: '10' of"),
+    "half a step": (lambda s, d: train(own(s.linear, d), steps=1.5), r"`steps` must be a whole number .*: 1.5 of"),
+    "endless steps": (
+        lambda s, d: train(own(s.linear, d), steps=None, max_steps=float("inf")),
+        r"`max_steps` must be a whole number .*: inf of",
+    ),
+    "evaluation steps in words": (
+        lambda s, d: own(s.linear, d).evaluate(arrays(), steps="1"),
+        r"`steps` must be a whole number",
+    ),
+    "predict_keys that are no names": (
+        lambda s, d: list(train(canned(d, n_classes=3)).predict(arrays(labels=None), predict_keys=[3])),
+        r"`predict_keys` must be a list of names",
+    ),
+    "a tensor for a hook of train": (
+        lambda s, d: train(own(s.linear, d), hooks=[estimators.FinalOpsHook(tf.constant(1.0))]),
+        r"FinalOpsHook asks for tensors.* EstimatorSpec\(training_hooks=",
+    ),
+    "a hook of sessions beside Keras": (
+        lambda s, d: train(
+            own(
+                lambda features, labels, mode: s.keras(features, labels, mode)._replace(
+                    training_hooks=[tf.compat.v1.train.FinalOpsHook(tf.constant(1.0))]
+                ),
+                d,
+            ),
+            s.input_fn(),
+        ),
+        r"FinalOpsHook .*there is no session: .* FinalOpsHook",
+    ),
     "three parts": (
         lambda s, d: train(own(s.linear, d), lambda: (X, X, X)),
         r"should return \(features, labels\) as a len 2 tuple",
@@ -467,6 +514,7 @@ def test_mistake(name: str, small: Any, tmp_path: pathlib.Path) -> None:
     assert not isinstance(caught.value, tf.errors.OpError)
     assert "Detected at node" not in text
     assert "Node:" not in text
+    assert "in user code" not in text
 
 
 def test_there_are_many() -> None:

@@ -251,6 +251,11 @@ def test_a_damaged_checkpoint(
         "model.ckpt-4 is damaged" in record.getMessage() and "the one before it is used" in record.getMessage()
         for record in caplog.records
     )
+    assert "linear/w" in model.get_variable_names()
+    assert model.get_variable_value("linear/w").shape == (3, 1)
+    exported = model.export_saved_model(str(tmp_path / "export")).decode()
+    found = tf.train.load_variable(f"{exported}/variables/variables", "global_step")
+    assert found == 2
     model.train(small.input_fn(), steps=1)
     assert model.get_variable_value("global_step") == 3
 

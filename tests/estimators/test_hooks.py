@@ -206,6 +206,27 @@ def test_an_unknown_name_in_the_log(small: Any, model: Estimator) -> None:
         model.train(small.input_fn(), steps=1, hooks=[estimators.LoggingTensorHook(["lss"], every_n_iter=1)])
 
 
+def test_summaries_of_a_hooks_own_directory(small: Any, tmp_path: pathlib.Path) -> None:
+    model = small.estimator(small.linear, tmp_path / "model")
+    hooks = [
+        estimators.StepCounterHook(every_n_steps=2, output_dir=str(tmp_path / "speed")),
+        v1.train.StepCounterHook(every_n_steps=2, output_dir=str(tmp_path / "old")),
+        estimators.SummarySaverHook(save_steps=2, output_dir=str(tmp_path / "loss")),
+    ]
+    model.train(small.input_fn(), steps=5, hooks=hooks)
+    tags = {
+        name: {
+            (value.tag, event.step)
+            for path in (tmp_path / name).iterdir()
+            for event in v1.train.summary_iterator(str(path))
+            for value in event.summary.value
+        }
+        for name in ("speed", "old", "loss")
+    }
+    speed = {("global_step/sec", 3), ("global_step/sec", 5)}
+    assert tags == {"speed": speed, "old": speed, "loss": {("loss", 1), ("loss", 3), ("loss", 5)}}
+
+
 def test_final_ops(small: Any, tmp_path: pathlib.Path) -> None:
     hooks = []
 

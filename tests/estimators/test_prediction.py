@@ -96,3 +96,78 @@ def test_a_hook_sees_each_batch(trained: hw.Estimator) -> None:
     hook = hw.estimators.every_n_steps(1, lambda run: seen.append(run.step))
     assert len(list(trained.predict(pipeline(12), hooks=[hook]))) == 12
     assert len(seen) == 3
+
+
+def counting_model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+    """Predicts how many steps the weights have seen."""
+    weight = tf.Variable(0.0, name="weight")
+    if mode == hw.ModeKeys.PREDICT:
+        return hw.EstimatorSpec(mode, predictions=weight + 0.0 * features["x"])
+    with tf.control_dependencies([weight.assign_add(1.0)]):
+        step = tf.compat.v1.train.get_or_create_global_step().assign_add(1)
+    return hw.EstimatorSpec(mode, loss=tf.constant(0.0), train_op=step)
+
+
+def rows_of_one() -> tuple[Any, Any]:
+    """Returns four batches of one row each, of both kinds."""
+    return (
+        tf.data.Dataset.from_tensor_slices({"x": np.arange(4, dtype="float32")}).batch(1),
+        input_pipelines.from_arrays({"x": np.arange(4, dtype="float32")}, batch_size=1),
+    )
+
+
+def counting(folder: pathlib.Path, **config: Any) -> hw.Estimator:
+    config = {"progress": "none", "save_checkpoints_steps": 1, "keep_checkpoint_max": None, **config}
+    return hw.Estimator(counting_model_fn, str(folder), hw.RunConfig(**config))
+
+
+def test_each_prediction_keeps_its_own_checkpoint(tmp_path: pathlib.Path) -> None:
+    estimator = counting(tmp_path)
+    estimator.train(rows_of_one()[1], steps=3)
+    for rows in rows_of_one():
+        old = estimator.predict(lambda rows=rows: rows, checkpoint_path=tmp_path / "model.ckpt-1")
+        new = estimator.predict(lambda rows=rows: rows)
+        assert [(float(a), float(b)) for a, b in zip(old, new, strict=True)] == [(1.0, 3.0)] * 4
+
+
+def test_training_between_two_rows_changes_none_of_them(tmp_path: pathlib.Path) -> None:
+    estimator = counting(tmp_path)
+    estimator.train(rows_of_one()[1], steps=2)
+    rows = estimator.predict(rows_of_one()[1])
+    assert float(next(rows)) == 2.0
+    estimator.train(rows_of_one()[1], steps=2)
+    assert [float(row) for row in rows] == [2.0] * 3
+    # What follows has the newest weights again.
+    assert [float(row) for row in estimator.predict(rows_of_one()[1])] == [4.0] * 4
+    assert estimator.train(rows_of_one()[1], steps=1).get_variable_value("weight") == 5.0
+
+
+def test_weights_that_are_gone_are_an_error(tmp_path: pathlib.Path) -> None:
+    for number, config in enumerate(({"keep_checkpoint_max": 1}, {"save_checkpoints_steps": None})):
+        config.setdefault("save_checkpoints_secs", None)
+        estimator = counting(tmp_path / str(number), **config)
+        estimator.train(rows_of_one()[1], steps=2)
+        rows = estimator.predict(rows_of_one()[1])
+        next(rows)
+        estimator.train(rows_of_one()[1], steps=2)
+        with pytest.raises(ValueError, match="weights have changed since this prediction began"):
+            list(rows)
+        assert estimator.evaluate(rows_of_one()[1])["global_step"] == 4
+
+
+def test_a_prediction_half_read_in_training_leaves_training_its_weights(tmp_path: pathlib.Path) -> None:
+    estimator = counting(tmp_path)
+    begun: list[Iterator[Any]] = []
+    seen: list[float] = []
+
+    def look(run: Any) -> None:
+        if run.step == 3:
+            begun.append(estimator.predict(rows_of_one()[1], checkpoint_path=tmp_path / "model.ckpt-1"))
+            seen.append(float(next(begun[0])))
+        if run.step == 5:
+            seen.extend(float(row) for row in begun[0])
+
+    pipeline = input_pipelines.from_arrays({"x": np.zeros(6, "float32")}, batch_size=1)
+    estimator.train(pipeline, hooks=[hw.estimators.every_n_steps(1, look)])
+    assert seen == [1.0] * 4
+    assert estimator.get_variable_value("weight") == 6.0

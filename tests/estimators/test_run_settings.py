@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import keras
@@ -158,3 +161,47 @@ def test_an_optimizer_with_settings_of_its_own_is_the_one_that_trains(
     estimator = hw.Estimator(by_rows, str(tmp_path), hw.RunConfig(progress="none")).train(ROWS, steps=2)
     np.testing.assert_allclose(estimator.get_variable_value("w")[:, 0], expected, rtol=1e-6)
     assert not [name for name in estimator.get_variable_names() if "_1/" in name]
+
+
+def test_accumulation_leaves_the_names_of_the_optimizers_variables(tmp_path: pathlib.Path) -> None:
+    estimator = trained(tmp_path, 2, gradient_accumulation=2)
+    names = [name for name in estimator.get_variable_names() if name.startswith("training/")]
+    assert names == [
+        f"training/SGD/{name}" for name in ("decay", "iter", "learning_rate", "momentum", "w/gradient_accumulator")
+    ]
+    # [-2, -2] after two steps of accumulation; without it, the first row's gradient is [3, 4].
+    np.testing.assert_allclose(trained(tmp_path, 1).get_variable_value("w"), [-5.0, -6.0], rtol=1e-6)
+
+
+_DETERMINISTIC = """
+import sys
+import numpy as np
+import tensorflow as tf
+import headway as hw
+from headway import input_pipelines
+
+def model_fn(features, mode):
+    w = tf.Variable(0.0, name="w")
+    step = tf.compat.v1.train.get_or_create_global_step()
+    with tf.control_dependencies([w.assign(2.0 * w + tf.reduce_sum(features["x"])), step.assign_add(1)]):
+        return hw.EstimatorSpec(mode, loss=tf.constant(0.0), train_op=tf.constant(0))
+
+for folder in sys.argv[1:]:
+    config = hw.RunConfig(folder, tf_random_seed=1, deterministic=True, progress="none")
+    estimator = hw.Estimator(model_fn, config=config)
+    # No seed of TensorFlow's is set yet.
+    rows = input_pipelines.from_arrays({"x": np.arange(8, dtype="float32")}, batch_size=1, shuffle=True)
+    print(estimator.train(rows).get_variable_value("w"))
+"""
+
+
+def test_deterministic_runs_over_shuffled_rows(tmp_path: pathlib.Path) -> None:
+    folders = [str(tmp_path / name) for name in "ab"]
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+    # In a process of its own: what makes operations deterministic cannot be undone.
+    done = subprocess.run(
+        [sys.executable, "-c", _DETERMINISTIC, *folders], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split()
+    assert first == second

@@ -115,3 +115,63 @@ def test_a_process_that_is_told_to_end(tmp_path: pathlib.Path) -> None:
     assert "SIGTERM: training ends after the steps under way, with a checkpoint." in done.stderr
     assert "Traceback" not in done.stderr
     assert (folder / "model.ckpt-5.index").exists()
+
+
+_HANGS = """
+import sys, time
+import tensorflow as tf
+from headway import estimators
+
+def model_fn(features, mode):
+    w = tf.Variable(0.0, name="w")
+    return estimators.EstimatorSpec(mode, loss=w.read_value(), train_op=w.assign_add(1.0))
+
+def batches():
+    yield [1.0]
+    print("WAITS", flush=True)
+    time.sleep(600)
+
+model = estimators.Estimator(model_fn, sys.argv[1])
+model.train(lambda: tf.data.Dataset.from_generator(batches, output_signature=tf.TensorSpec([1])))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_run_that_waits_for_its_input(number: signal.Signals, tmp_path: pathlib.Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HANGS, str(tmp_path / "model")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "WAITS\n"
+    process.send_signal(number)
+    while "Once more to end at once" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(120) == 128 + number
+    assert (tmp_path / "model" / "model.ckpt-0.index").exists()
+
+
+def test_a_forked_process_keeps_its_signals_to_itself(small: Any, tmp_path: pathlib.Path) -> None:
+    def fork(run: Any) -> None:
+        if run.step != 3:
+            return
+        child = os.fork()
+        if child == 0:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: None)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+                signal.raise_signal(number)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        signal.raise_signal(signal.SIGINT)
+
+    model = small.estimator(small.linear, tmp_path / "model")
+    with pytest.raises(KeyboardInterrupt):
+        model.train(small.input_fn(), steps=1000, hooks=[every_n_steps(1, fork)])
+    assert model.get_variable_value("global_step") == 3

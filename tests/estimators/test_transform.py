@@ -312,6 +312,22 @@ def _other_shape_in_eval(small: Any) -> Any:
     return model_fn
 
 
+def _other_shape_of_a_layer(small: Any) -> Any:
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        layer = keras.layers.Dense(3 if mode == "train" else 4)
+        return small.spec_of(mode, tf.reduce_sum(layer(features["x"]), 1), labels, layer.trainable_variables)
+
+    return model_fn
+
+
+def _other_dtype_in_eval(small: Any) -> Any:
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        w = tf.Variable(tf.zeros([3, 1], "float32" if mode == "train" else "float64"), name="w")
+        return small.spec_of(mode, (features["x"] @ tf.cast(w, "float32"))[:, 0], labels, [w])
+
+    return model_fn
+
+
 def _extra_in_predict(small: Any) -> Any:
     def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
         w = v1.get_variable("w", [3, 1])
@@ -328,9 +344,11 @@ def _extra_in_predict(small: Any) -> Any:
     [
         (_other_name_in_eval, "evaluate", r"variable 'weight' in mode 'eval'.*Closest names that exist: \['weights'"),
         (_other_shape_in_eval, "evaluate", r"variable 'w' with shape \(3, 2\) in mode 'eval'.*shape \(3, 1\)"),
+        (_other_shape_of_a_layer, "evaluate", r"'dense/kernel' with shape \(3, 4\) in mode 'eval'.*shape \(3, 3\)"),
+        (_other_dtype_in_eval, "evaluate", r"'w' with dtype float64 in mode 'eval'.*made it with dtype float32"),
         (_extra_in_predict, "predict", r"variable 'bias' in mode 'infer'"),
     ],
-    ids=["name", "shape", "extra"],
+    ids=["name", "shape", "shape of a layer", "dtype", "extra"],
 )
 def test_calls_that_disagree(make: Any, verb: str, message: str, small: Any, tmp_path: pathlib.Path) -> None:
     model = small.estimator(make(small), tmp_path / "model").train(small.input_fn(), steps=1)

@@ -311,6 +311,11 @@ def test_all_frames_give_equal_batches(kind: str) -> None:
         (pd.Series([[1.0, 2.0], [3.0, 4.0]]), [[1.0, 2.0], [3.0, 4.0]]),
         ([None, None], [None, None]),
         (np.array([1, 2], ">i4"), [1, 2]),
+        (np.ma.array([1, 2, 3], mask=[False, True, False]), [1.0, None, 3.0]),
+        (np.ma.array(["a", "b"], mask=[False, True]), [b"a", b""]),
+        (np.ma.array([1, 2]), [1, 2]),
+        (pd.array([1, None], "Int64"), [1.0, None]),
+        ([2**53, None, -(2**53)], [2.0**53, None, -(2.0**53)]),
     ],
 )
 def test_special_columns(given: Any, expected: list[Any]) -> None:
