@@ -185,6 +185,17 @@ def checked_numbers(labels: tf.Tensor) -> tf.Tensor:
     return tf.cast(labels, tf.float32)
 
 
+def checked_finite(labels: tf.Tensor) -> tf.Tensor:
+    """Returns float `labels` if all are finite; one infinite label would spoil the weights for good."""
+    finite = tf.math.is_finite(labels)
+    first = tf.where(tf.logical_not(finite))[:1, 0]
+    message = (
+        "Labels must be finite, but some are NaN or infinite. Drop these rows, or fill the labels in. First such row "
+        "of the batch, counted from 0: "
+    )
+    return stop_unless(tf.reduce_all(finite), message, [first], then=labels)
+
+
 def given_labels(labels: Any) -> Any:
     """Returns `labels`.
 

@@ -111,7 +111,9 @@ class RegressionHead(ElementwiseHead):
         return logits if self._inverse_link_fn is None else self._inverse_link_fn(logits)
 
     def _checked_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
-        return _checks.checked_numbers(_checks.checked_labels(labels, logits, self._label_dimension))
+        numbers = _checks.checked_numbers(_checks.checked_labels(labels, logits, self._label_dimension))
+        # A loss_fn of the user's may take NaN for a label that is missing.
+        return _checks.checked_finite(numbers) if self._loss_fn is None else numbers
 
     def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return tf.math.squared_difference(logits, labels)

@@ -163,6 +163,16 @@ LABEL_CASES: dict[str, Case] = {
         lambda s, d: train(with_head(heads.RegressionHead(weight_column="w"), d)),
         r"Feature w is not in features dictionary.*Features that are there: \['x'\]",
     ),
+    "NaN labels in a dataset": (
+        lambda s, d: train(
+            with_head(number, d), dataset({"x": X}, np.array([0, 1, 2, 3, 4, np.nan], "float32")), steps=3
+        ),
+        r"^Labels must be finite.*First such row of the batch, counted from 0: 2$",
+    ),
+    "infinite labels in a dataset": (
+        lambda s, d: train(with_head(number, d), dataset({"x": X}, np.array([-np.inf, 1, 2, 3, 4, 5], "float32"))),
+        r"^Labels must be finite.*First such row of the batch, counted from 0: 0$",
+    ),
     "labels in a dict": (
         lambda s, d: train(with_head(three, d, 3), arrays(labels={"a": LABELS})),
         r"labels must be one Tensor, not a dict.*'a'",
@@ -270,13 +280,13 @@ INPUT_CASES: dict[str, Case] = {
         r"`predict_keys` must be a list of names",
     ),
     "a tensor for a hook of train": (
-        lambda s, d: train(own(s.linear, d), hooks=[estimators.FinalOpsHook(tf.constant(1.0))]),
+        lambda s, d: train(own(s.linear, d), s.input_fn(), hooks=[estimators.FinalOpsHook(tf.constant(1.0))]),
         r"FinalOpsHook asks for tensors.* EstimatorSpec\(training_hooks=",
     ),
     "a hook of sessions beside Keras": (
         lambda s, d: train(
             own(
-                lambda features, labels, mode: s.keras(features, labels, mode)._replace(
+                lambda features, labels, mode: s.model_fns["keras"](features, labels, mode)._replace(
                     training_hooks=[tf.compat.v1.train.FinalOpsHook(tf.constant(1.0))]
                 ),
                 d,

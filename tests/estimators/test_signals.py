@@ -139,21 +139,20 @@ model.train(lambda: tf.data.Dataset.from_generator(batches, output_signature=tf.
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_a_run_that_waits_for_its_input(number: signal.Signals, tmp_path: pathlib.Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HANGS, str(tmp_path / "model")],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline() == "WAITS\n"
-    process.send_signal(number)
-    while "Once more to end at once" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(number)
-    assert process.wait(120) == 128 + number
+    program = [sys.executable, "-c", _HANGS, str(tmp_path / "model")]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(program, env=environment, **pipes) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline() == "WAITS\n"
+            process.send_signal(number)
+            while "Once more to end at once" not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(number)
+            assert process.wait(120) == 128 + number
+        finally:
+            process.kill()
     assert (tmp_path / "model" / "model.ckpt-0.index").exists()
 
 
