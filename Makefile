@@ -46,8 +46,9 @@ $(READY): constraints.txt pyproject.toml
 	$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test,dev]'
 	@touch $@
 
+# What TensorFlow says of the machine it finds is not for a first look.
 quickstart: $(READY)
-	$(PY) examples/quickstart.py $(ARGS)
+	TF_CPP_MIN_LOG_LEVEL=$${TF_CPP_MIN_LOG_LEVEL:-3} $(PY) examples/quickstart.py $(ARGS)
 
 test: $(READY)
 	$(PY) -m pytest -n $(JOBS) $(ARGS)

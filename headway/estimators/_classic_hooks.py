@@ -198,6 +198,7 @@ class StepCounterHook(PeriodicHook):
       every_n_secs: seconds between two measurements.
       output_dir: where the summaries go; by default the model_dir.
       summary_writer: not used.
+      log: whether to log the speed as well.
 
     Example:
       >>> hook = StepCounterHook(every_n_steps=500)
@@ -209,8 +210,11 @@ class StepCounterHook(PeriodicHook):
         every_n_secs: float | None = None,
         output_dir: str | None = None,
         summary_writer: Any = None,
+        *,
+        log: bool = True,
     ) -> None:
         del summary_writer
+        self._log = log
         super().__init__(_when.every(steps=every_n_steps, seconds=every_n_secs))
         self._from: Progress | None = None
         self._events = _Events(output_dir)
@@ -226,7 +230,8 @@ class StepCounterHook(PeriodicHook):
         if begin is None or now.seconds <= begin.seconds:
             return
         speed = (now.step - begin.step) / (now.seconds - begin.seconds)
-        logger.info("global_step/sec: %g", speed)
+        if self._log:
+            logger.info("global_step/sec: %g", speed)
         events = self._events.of(run)
         if events is not None:
             events.scalars({"global_step/sec": speed}, now.step)

@@ -38,7 +38,7 @@ from headway.estimators._model import Model
 from headway.estimators._needs_graph import NeedsGraph
 from headway.estimators._predict_program import PredictProgram
 from headway.estimators._program import Program
-from headway.estimators._progress import progress_hook
+from headway.estimators._progress import ProgressBar, progress_hook
 from headway.estimators._readable import readable_errors
 from headway.estimators._runtime import EMPTY_INPUT, ExportRequest, Runtime, Setup
 from headway.estimators._saving import Saver
@@ -364,7 +364,8 @@ class FunctionRuntime(Runtime):
                 "RunConfig.save_checkpoints_secs."
             )
         if config.log_step_count_steps:
-            hooks.append(StepCounterHook(config.log_step_count_steps))
+            # A bar shows the speed itself.
+            hooks.append(StepCounterHook(config.log_step_count_steps, log=not isinstance(progress, ProgressBar)))
         if config.checkpoint_save_graph_def and program.graph is not None and not self._graph_written:
             hooks.append(GraphHook(program.graph))
             self._graph_written = True

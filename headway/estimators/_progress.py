@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
+from headway._log import logger
 from headway.estimators import _when
 from headway.estimators._classic_hooks import LoggingTensorHook
 from headway.estimators._hooks import Hook, PeriodicHook, Run
+
+
+class _Line:
+    """The last line of the terminal. It steps aside for lines of the log, which would begin behind it."""
+
+    def __init__(self) -> None:
+        self._drawn = False
+
+    def draw(self, text: str) -> None:
+        """Replaces the line by another one."""
+        logger.addFilter(self.filter)
+        self._drawn = True
+        self._write(f"\r\x1b[K{text}")
+
+    def keep(self) -> None:
+        """Leaves the line where it is; the next one is another."""
+        self._drawn = False
+        self._write("\n")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Wipes the line out before a line of the log is written."""
+        del record
+        if self._drawn:
+            self._drawn = False
+            self._write("\r\x1b[K")
+        return True
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+_LINE = _Line()
 
 
 class ProgressBar(PeriodicHook):
@@ -32,14 +67,12 @@ class ProgressBar(PeriodicHook):
             filled = int(share * self._WIDTH)
             left = (self._last_step - run.step) / max(speed, 1e-9)
             text += f"/{self._last_step} [{'#' * filled}{'.' * (self._WIDTH - filled)}] {left:.0f} s left"
-        sys.stderr.write(f"\r\x1b[K{text}  loss {run.loss:.4g}  {speed:.0f} steps/s")
-        sys.stderr.flush()
+        _LINE.draw(f"{text}  loss {run.loss:.4g}  {speed:.0f} steps/s")
 
     def end(self, run: Run) -> None:
         """Draws the last state, and ends the line."""
         self.action(run)
-        sys.stderr.write("\n")
-        sys.stderr.flush()
+        _LINE.keep()
 
 
 def progress_hook(kind: str, every_steps: int | None, last_step: int | None) -> Hook | None:

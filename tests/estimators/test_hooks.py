@@ -6,6 +6,8 @@ import glob
 import logging
 import os
 import pathlib
+import re
+import sys
 from typing import Any
 
 import keras
@@ -308,6 +310,23 @@ def test_progress_bar(small: Any, tmp_path: pathlib.Path, capsys: pytest.Capture
     shown = capsys.readouterr().err
     assert "step 4/4 [##############################]" in shown
     assert shown.endswith("\n")
+
+
+def test_lines_of_the_log_do_not_begin_behind_the_bar(
+    small: Any, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger("headway").addHandler(handler)
+    try:
+        model = small.estimator(small.linear, tmp_path / "model", progress="bar", save_checkpoints_steps=1)
+        model.train(small.input_fn(), steps=2, hooks=[estimators.every_n_steps(1, lambda run: None)])
+    finally:
+        logging.getLogger("headway").removeHandler(handler)
+    shown = capsys.readouterr().err
+    for line in re.split(r"[\r\n]", shown.replace("\x1b[K", "")):
+        assert not ("Saving a checkpoint" in line and line.startswith("step "))
+    assert shown.count("Saving a checkpoint") == 3
+    assert "global_step/sec" not in shown
 
 
 def test_the_batch_after_a_nan_is_the_next_runs(tmp_path: pathlib.Path) -> None:
