@@ -45,7 +45,8 @@ def named_updates(kind: Any) -> dict[str, Any]:
     def lazy_read(self: Any, op: Any) -> Any:
         update = kind._lazy_read(self, op)
         if isinstance(op, tf.Operation):
-            update.__class__ = _class_named_after_op(type(update))
+            plain: Any = type(update)
+            update.__class__ = _class_named_after_op(plain)
         return update
 
     return {"_lazy_read": lazy_read}
