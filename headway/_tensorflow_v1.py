@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras.src import optimizers as keras_optimizers
+from tensorflow.python.framework import func_graph
 from tensorflow.python.ops import lookup_ops, summary_ops_v2
 from tensorflow.python.training import checkpoint_utils
 
@@ -32,6 +33,28 @@ def add_listeners(hook: Any, listeners: Sequence[Any]) -> None:
     It takes them when it is made only. Can go with it.
     """
     hook._listeners.extend(listener for listener in listeners if listener not in hook._listeners)
+
+
+def named_updates(kind: Any) -> dict[str, Any]:
+    """Returns what a class derived from a class of variables needs so that updates go by the names of their operations.
+
+    That is their name in a graph of TensorFlow 1, by which `get_collection(UPDATE_OPS, scope)` finds those of a scope.
+    In a function TensorFlow calls all of them "UnreadVariable". Can go with compat.v1's collections.
+    """
+
+    def lazy_read(self: Any, op: Any) -> Any:
+        update = kind._lazy_read(self, op)
+        if isinstance(op, tf.Operation):
+            plain: Any = type(update)
+            update.__class__ = _class_named_after_op(plain)
+        return update
+
+    return {"_lazy_read": lazy_read}
+
+
+@functools.cache
+def _class_named_after_op(kind: Any) -> Any:
+    return type(kind.__name__, (kind,), {"__doc__": kind.__doc__, "name": property(lambda self: self._parent_op.name)})
 
 
 AUTOGRAPH = "tensorflow.python.autograph"
@@ -290,6 +313,8 @@ def _places(key: str) -> list[tuple[Any, str]]:
         "summary": [(summary_ops_v2, "write"), (tf.summary, "write"), (tf.compat.v2.summary, "write")],
         # (table): fills a table. In a function TensorFlow would fill it in every step.
         "table": [(lookup_ops.InitializableLookupTableBase, "_initialize")],
+        # (graph, scope): the graph of a branch or loop takes on the name scope around it.
+        "inner_scope": [(func_graph, "override_func_graph_name_scope")],
         # (replica context, function, ...): where one replica waits for the others.
         "merge_call": [(tf.distribute.ReplicaContext, "merge_call")],
         # (optimizer, loss, var_list, ...) and (optimizer, pairs, ...)

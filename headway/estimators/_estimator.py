@@ -134,6 +134,10 @@ class Estimator:
 
         return public_model_fn
 
+    def _call_model_fn(self, features: Any, labels: Any, mode: str, config: RunConfig | None) -> Any:
+        """Calls `model_fn`, by the name that programs know which wrap an estimator of tf.estimator in another."""
+        return self.model_fn(features, labels, mode, config)
+
     @property
     def input_transform(self) -> Any:
         """The function that makes the features of the model_fn from those of the input; None if they are the same."""

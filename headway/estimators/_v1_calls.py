@@ -37,6 +37,7 @@ def answered(store: VariableStore, tables: OwnTables) -> Iterator[None]:
         "compute_gradients": _compute_gradients,
         "apply_gradients": _apply_gradients,
         "merge_call": _merge_call,
+        "inner_scope": _inner_scope,
     }
     with contextlib.ExitStack() as scopes:
         for key, handler in handlers.items():
@@ -65,6 +66,15 @@ def _compute_gradients(
 def _apply_gradients(original: Any, optimizer: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
     pairs = [(gradient, _tensorflow.keras_variable_value(variable)) for gradient, variable in grads_and_vars]
     return original(optimizer, pairs, *args, **kwargs)
+
+
+def _inner_scope(original: Any, graph: Any, scope: str) -> None:
+    """Lets names in the branches of `tf.cond` and in loops begin anew, as in a graph of TensorFlow 1.
+
+    A variable that is made there, such as `beta1_power` by an optimizer in a branch, then has tf.estimator's name.
+    """
+    if _context.current() is None:
+        original(graph, scope)
 
 
 def _merge_call(original: Any, *args: Any, **kwargs: Any) -> Any:

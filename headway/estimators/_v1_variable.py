@@ -1,4 +1,4 @@
-"""What code for graphs expects of a variable, and an eager variable lacks: an operation's name, and a hash."""
+"""What code for graphs expects of a variable, and an eager one lacks: the names of its operations, and a hash."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import functools
 from typing import Any
 
 import tensorflow as tf
+
+from headway import _tensorflow_v1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,7 @@ class VariableOp:
 
 
 def as_in_graph(variable: Any) -> None:
-    """Lets `variable.op.name` work, and a dict or set hold the variable, as in a graph of TensorFlow 1."""
+    """Lets `variable.op.name` work, names updates, and lets dicts and sets hold the variable, as in TensorFlow 1."""
     if not isinstance(variable, tf.distribute.DistributedValues):
         kind: Any = type(variable)
         variable.__class__ = _class_in_graph(kind)
@@ -43,4 +45,5 @@ def _class_in_graph(kind: Any) -> Any:
     def identity(self: Any) -> int:
         return id(self)
 
-    return type(kind.__name__, (kind,), {"__doc__": kind.__doc__, "op": property(op), "__hash__": identity})
+    members = {"__doc__": kind.__doc__, "op": property(op), "__hash__": identity, **_tensorflow_v1.named_updates(kind)}
+    return type(kind.__name__, (kind,), members)

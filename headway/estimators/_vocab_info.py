@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,15 +12,25 @@ import tensorflow as tf
 Vocabulary = str | os.PathLike[str] | Sequence[str]
 
 
-@dataclasses.dataclass(frozen=True)
-class VocabInfo:
+class _VocabFields(NamedTuple):
+    new_vocab: Vocabulary
+    new_vocab_size: int
+    num_oov_buckets: int
+    old_vocab: Vocabulary
+    old_vocab_size: int
+    backup_initializer: Callable[..., Any] | None
+    axis: int
+
+
+class VocabInfo(_VocabFields):
     """The vocabularies of a variable in the new model and in the one that it is warm-started from.
 
     A vocabulary gives each word the number of its line; the rows of an embedding or of linear weights (axis 0), or the
     columns of the kernel before the logits of classes (axis 1), follow these numbers. Words that both vocabularies have
-    keep their values, wherever they stand; rows of new words and out-of-vocabulary buckets begin anew.
+    keep their values, wherever they stand; rows of new words and out-of-vocabulary buckets begin anew. The fields are
+    those of a named tuple, in the order of the arguments.
 
-    Attributes:
+    Args:
       new_vocab: the vocabulary of the new model: the path of a text file with a word in each line, or the words.
       new_vocab_size: how many of its first words are used.
       num_oov_buckets: number of rows (columns) behind them for words outside the vocabulary.
@@ -41,27 +50,33 @@ class VocabInfo:
       ([2.0, 0.0, 1.0], 2)
     """
 
-    new_vocab: Vocabulary
-    new_vocab_size: int
-    num_oov_buckets: int
-    old_vocab: Vocabulary
-    old_vocab_size: int = -1
-    backup_initializer: Callable[..., Any] | None = None
-    axis: int = 0
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        """Checks the fields."""
-        if self.axis not in (0, 1):
-            raise ValueError(f"The only supported values for the axis argument are 0 and 1. Provided axis: {self.axis}")
-        for name, least in (("new_vocab_size", 1), ("num_oov_buckets", 0), ("old_vocab_size", -1)):
-            value = getattr(self, name)
+    def __new__(
+        cls,
+        new_vocab: Vocabulary,
+        new_vocab_size: int,
+        num_oov_buckets: int,
+        old_vocab: Vocabulary,
+        old_vocab_size: int = -1,
+        backup_initializer: Callable[..., Any] | None = None,
+        axis: int = 0,
+    ) -> VocabInfo:
+        """Validates the fields and makes the tuple."""
+        if axis not in (0, 1):
+            raise ValueError(f"The only supported values for the axis argument are 0 and 1. Provided axis: {axis}")
+        sizes = {"new_vocab_size": new_vocab_size, "num_oov_buckets": num_oov_buckets, "old_vocab_size": old_vocab_size}
+        for (name, value), least in zip(sizes.items(), (1, 0, -1), strict=True):
             if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
                 raise ValueError(f"`{name}` of VocabInfo must be an integer >= {least}. Received: {value!r}.")
-        if self.backup_initializer is not None and not callable(self.backup_initializer):
+        if backup_initializer is not None and not callable(backup_initializer):
             raise TypeError(
                 "`backup_initializer` must be a function of a shape, such as keras.initializers.GlorotUniform(). "
-                f"Received: {self.backup_initializer!r}."
+                f"Received: {backup_initializer!r}."
             )
+        return super().__new__(
+            cls, new_vocab, new_vocab_size, num_oov_buckets, old_vocab, old_vocab_size, backup_initializer, axis
+        )
 
     def fitted(self, name: str, old: np.ndarray[Any, Any], shape: tuple[int, ...]) -> tuple[np.ndarray[Any, Any], int]:
         """Returns the value of a variable that its old value gives by this change, and the number of words kept.

@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -20,14 +20,21 @@ from headway.estimators._vocab_info import VocabInfo
 from headway.estimators._warm_start_sources import Source, open_source
 
 
-@dataclasses.dataclass(frozen=True)
-class WarmStartSettings:
+class _SettingsFields(NamedTuple):
+    ckpt_to_initialize_from: str | os.PathLike[str]
+    vars_to_warm_start: str | Sequence[str | tf.Variable | keras.Variable] | None
+    var_name_to_vocab_info: Mapping[str, VocabInfo]
+    var_name_to_prev_var_name: Mapping[str, str]
+
+
+class WarmStartSettings(_SettingsFields):
     """Which variables begin with values of another model.
 
     Values are taken once: when `model_dir` has no checkpoint yet. The log says which variables were taken, which were
-    fitted to another vocabulary, and which keep their own initial values.
+    fitted to another vocabulary, and which keep their own initial values. The fields are those of a named tuple, in the
+    order of the arguments.
 
-    Attributes:
+    Args:
       ckpt_to_initialize_from: a model_dir; a checkpoint (path without ending), by name or by object; a SavedModel
         directory; or a .keras file, whose variables go by their Keras paths (`dense/kernel`). In an object-based
         checkpoint they go by their names, or by the path of objects (`model/layer-1/kernel`).
@@ -46,34 +53,40 @@ class WarmStartSettings:
       >>> settings = WarmStartSettings("/tmp/other", vars_to_warm_start=".*embedding.*")
     """
 
-    ckpt_to_initialize_from: str | os.PathLike[str]
-    vars_to_warm_start: str | Sequence[str | tf.Variable | keras.Variable] | None = ".*"
-    var_name_to_vocab_info: Mapping[str, VocabInfo] | None = None
-    var_name_to_prev_var_name: Mapping[str, str] | None = None
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        """Checks the fields."""
-        if not self.ckpt_to_initialize_from:
+    def __new__(
+        cls,
+        ckpt_to_initialize_from: str | os.PathLike[str],
+        vars_to_warm_start: str | Sequence[str | tf.Variable | keras.Variable] | None = ".*",
+        var_name_to_vocab_info: Mapping[str, VocabInfo] | None = None,
+        var_name_to_prev_var_name: Mapping[str, str] | None = None,
+    ) -> WarmStartSettings:
+        """Validates the fields and makes the tuple."""
+        if not ckpt_to_initialize_from:
             raise ValueError("`ckpt_to_initialize_from` MUST be set in WarmStartSettings. Received: an empty path.")
-        for expression in self.expressions:
+        infos = {name: _own_info(info) for name, info in (var_name_to_vocab_info or {}).items()}
+        for name, info in infos.items():
+            if not isinstance(info, VocabInfo):
+                raise TypeError(f"`var_name_to_vocab_info` must map names to VocabInfo. Received: {name!r}: {info!r}.")
+        settings = super().__new__(
+            cls, ckpt_to_initialize_from, vars_to_warm_start, infos, var_name_to_prev_var_name or {}
+        )
+        for expression in settings.expressions:
             try:
                 re.compile(expression)
             except (re.error, TypeError) as error:
                 raise (ValueError if isinstance(expression, str) else TypeError)(
                     "`vars_to_warm_start` must be a regular expression, a list of them or of variables, or None. "
-                    f"Received: {self.vars_to_warm_start!r} ({error})."
+                    f"Received: {vars_to_warm_start!r} ({error})."
                 ) from error
-        infos = {name: _own_info(info) for name, info in (self.var_name_to_vocab_info or {}).items()}
-        for name, info in infos.items():
-            if not isinstance(info, VocabInfo):
-                raise TypeError(f"`var_name_to_vocab_info` must map names to VocabInfo. Received: {name!r}: {info!r}.")
-        object.__setattr__(self, "var_name_to_vocab_info", infos or None)
+        return settings
 
     @property
     def expressions(self) -> list[Any]:
         """The regular expressions of `vars_to_warm_start`."""
         if self.vars_to_warm_start is None:
-            return [re.escape(name) + "$" for name in self.var_name_to_vocab_info or {}]
+            return [re.escape(name) + "$" for name in self.var_name_to_vocab_info]
         if isinstance(self.vars_to_warm_start, str):
             return [self.vars_to_warm_start]
         return [_expression_of(item) for item in self.vars_to_warm_start]

@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway._spec import ModeKeys
+
 ERROR_MARKER = "headway: "
 """What messages of checks in the running step begin with; see `readable_error`."""
 
@@ -85,6 +87,23 @@ def checked_name(name: Any) -> str | None:
     if name is not None and (not isinstance(name, str) or not name):
         raise ValueError(f"`name` must be None or a string that is not empty. Received: {name!r}.")
     return name
+
+
+def check_mode(mode: Any) -> None:
+    """Checks that `mode` may stand where a verb of a head takes it.
+
+    The `update_metrics` of tf.estimator's ready-made heads had no `mode`, so a call by position may give the
+    regularization losses in its place.
+
+    Raises:
+      ValueError: if it is neither None nor a mode.
+    """
+    modes = (ModeKeys.TRAIN, ModeKeys.EVAL, ModeKeys.PREDICT)
+    if mode is not None and not (isinstance(mode, str) and mode in modes):
+        raise ValueError(
+            f"`mode` must be None, 'train', 'eval' or 'infer'. Received: {mode!r}. Pass regularization losses by name: "
+            "`regularization_losses=[...]`."
+        )
 
 
 def checked_keys(keys: Sequence[str] | None, valid: Sequence[str]) -> Sequence[str]:

@@ -135,7 +135,7 @@ class ElementwiseHead(BaseHead):
         regularization_losses: Sequence[tf.Tensor] | None = None,
     ) -> tf.Tensor:
         """Returns the scalar loss of a batch, with the regularization losses added; see `Head`."""
-        del mode
+        _checks.check_mode(mode)
         return self._reduced(self._batch(features, logits, labels), regularization_losses)
 
     def labels_and_weights(
@@ -183,7 +183,7 @@ class ElementwiseHead(BaseHead):
         Raises:
           ValueError: if `eval_metrics` is not what `metrics` of this head returned.
         """
-        del mode
+        _checks.check_mode(mode)
         return self._updated(eval_metrics, self._batch(features, logits, labels), regularization_losses)
 
     def _loss_and_metrics(

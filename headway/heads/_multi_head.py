@@ -175,6 +175,7 @@ class MultiHead(BaseHead):
         Raises:
           ValueError: if `eval_metrics` is not what `metrics` of this head returned, or as for `loss`.
         """
+        _checks.check_mode(mode)
         of_head, labels = self._split(logits), self._checked_labels(labels)
 
         def update(head: Head, labels: Any, logits: Any, features: Any, mode: str | None) -> tf.Tensor:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 _ROOTS = ("tensorflow", "tensorflow_estimator", "keras")
 _GUARDS = {"ImportError", "ModuleNotFoundError", "AttributeError", "Exception", "BaseException"}
@@ -64,7 +64,7 @@ def uses_of(source: str | bytes, path: str, exists: Callable[[str], bool]) -> li
     """Returns the uses of names of TensorFlow, Keras and tensorflow_estimator in a program, in order.
 
     Names that are imported, also under others, and assigned to variables are followed. What a program tries, and goes
-    on without (`try: import ... except ImportError:`), is left out.
+    on without (`try: import ... except ImportError:`, `if hasattr(tf, "contrib"):`), is left out.
 
     Args:
       source: the text of the program.
@@ -186,6 +186,24 @@ class _Reader(ast.NodeVisitor):
         for statement in [*node.orelse, *node.finalbody]:
             self.visit(statement)
 
+    def visit_If(self, node: ast.If) -> None:
+        self.visit(node.test)
+        self._visit_branches(node.test, node.body, node.orelse)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.visit(node.test)
+        self._visit_branches(node.test, [node.body], [node.orelse])
+
+    def _visit_branches(self, test: ast.expr, then: Sequence[ast.AST], otherwise: Sequence[ast.AST]) -> None:
+        negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+        asks = _asks_whether_there(test.operand if isinstance(test, ast.UnaryOp) else test)
+        outer = self._guarded
+        for branch, guarded in ((then, asks and not negated), (otherwise, asks and negated)):
+            self._guarded = outer or guarded
+            for node in branch:
+                self.visit(node)
+        self._guarded = outer
+
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for outside in [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]:
             self.visit(outside)
@@ -227,6 +245,11 @@ def _guards(handler: ast.ExceptHandler) -> bool:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(isinstance(kind, ast.Name) and kind.id in _GUARDS for kind in kinds)
+
+
+def _asks_whether_there(node: ast.expr) -> bool:
+    """Returns whether an expression is `hasattr(...)`."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hasattr"
 
 
 def _is_global_step(node: ast.expr) -> bool:

@@ -369,3 +369,12 @@ def test_vocabularies_of_tensorflow_are_taken() -> None:
     theirs = tf.compat.v1.train.VocabInfo("new", 3, 1, "old", 2, None, 1)
     settings = WarmStartSettings("x", var_name_to_vocab_info={"w": theirs})
     assert settings.var_name_to_vocab_info == {"w": VocabInfo("new", 3, 1, "old", 2, None, 1)}
+
+
+def test_settings_and_vocabularies_are_named_tuples() -> None:
+    info = VocabInfo("new", 3, 1, "old")
+    assert info._replace(old_vocab_size=2) == VocabInfo("new", 3, 1, "old", 2)
+    assert tuple(info) == ("new", 3, 1, "old", -1, None, 0)
+    settings = WarmStartSettings("a", var_name_to_vocab_info={"w": info})
+    path, expressions, infos, names = settings._replace(ckpt_to_initialize_from="b")
+    assert (path, expressions, infos, names) == ("b", ".*", {"w": info}, {})

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headway.heads import BinaryClassHead, MultiClassHead, RegressionHead, readable_error
+from headway.heads import BinaryClassHead, Head, MultiClassHead, MultiHead, RegressionHead, readable_error
 
 _LOGITS = {1: tf.zeros([2, 1]), 2: tf.zeros([2, 2]), 3: tf.zeros([2, 3])}
 
@@ -250,6 +250,15 @@ def test_a_loss_fn_may_take_features_and_reduction_and_have_arguments_bound() ->
 def test_regularization_losses(losses: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _BINARY.loss([0, 1], _LOGITS[1], regularization_losses=losses)
+
+
+def test_regularization_losses_in_the_place_of_the_mode() -> None:
+    penalties = [tf.constant(0.5)]
+    several = MultiHead([BinaryClassHead(name="a")])
+    calls: list[tuple[Head, Any]] = [(BinaryClassHead(), [0, 1]), (several, {"a": [0, 1]})]
+    for head, labels in calls:
+        with pytest.raises(ValueError, match=r"`mode` must be .*Pass regularization losses by name"):
+            head.update_metrics(head.metrics(penalties), None, _LOGITS[1], labels, penalties)  # type: ignore[arg-type]
 
 
 def test_metrics_of_another_head_and_updates_of_one_metric() -> None:

@@ -28,6 +28,7 @@ ADDED_EVENTS = {"summaries of TensorFlow 2": ["error", "y"]}
 LEFT_OUT = {
     "ExponentialMovingAverage that nobody runs",
     "UPDATE_OPS forgotten",
+    "UPDATE_OPS of one scope",
     "gradients accumulated by hand",
     "steps by hand",
     "target network of an op that nobody runs",

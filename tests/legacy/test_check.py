@@ -75,6 +75,19 @@ def test_what_a_program_tries_and_goes_on_without(source: str, missing: tuple[st
     assert not set(missing) & set(found.values())
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("if hasattr(tf, 'gone'):\n tf.gone.x\nelse:\n tf.gone.y", [(5, "tf.gone.y")]),
+        ("z = tf.gone.x if not hasattr(tf, 'gone') else tf.gone.y", [(2, "tf.gone.x")]),
+        ("if ready:\n tf.gone.x", [(3, "tf.gone.x")]),
+        ("if hasattr(tf, 'nn'):\n tf.nn.relu\ntf.gone.x", [(3, "tf.nn.relu"), (4, "tf.gone.x")]),
+    ],
+)
+def test_what_a_program_asks_for_first(source: str, expected: list[tuple[int, str]]) -> None:
+    assert _names(f"import tensorflow as tf\n{source}", ("tf.gone.x", "tf.gone.y")) == expected
+
+
 CANNED = "tensorflow_estimator.python.estimator.canned"
 VERDICTS = {
     "tf.estimator": (RUN, "works under `headway run`"),

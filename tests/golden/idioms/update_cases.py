@@ -51,6 +51,45 @@ def _(api, features, labels, mode, params):
     return api.EstimatorSpec(mode, loss=loss, train_op=descend(loss))
 
 
+@case("UPDATE_OPS of one scope", evaluate=True)
+def _(api, features, labels, mode, params):
+    mean = v1.get_variable("mean", [2], initializer=v1.zeros_initializer(), trainable=False)
+    # As programs with a tower for each GPU have it: the averages follow the batches of the first one.
+    for tower in range(2):
+        with v1.name_scope(f"tower_{tower}") as scope:
+            batch_mean = tf.reduce_mean(features["x"] + tower, 0)
+            v1.add_to_collection(v1.GraphKeys.UPDATE_OPS, v1.assign_sub(mean, 0.1 * (mean - batch_mean)))
+            if tower == 0:
+                updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS, scope)
+    centre = tf.reduce_mean(features["x"], 0) if mode == "train" else mean
+    loss = squared(linear({"x": features["x"] - centre}), labels)
+    return api.EstimatorSpec(mode, loss=loss, train_op=tf.group(descend(loss), *updates))
+
+
+@case("gradients applied every other step", steps=4)
+def _(api, features, labels, mode, params):
+    loss = squared(linear(features), labels)
+    optimizer = v1.train.AdamOptimizer(0.1)
+    gradients, variables = zip(*optimizer.compute_gradients(loss), strict=True)
+    sums = [
+        v1.get_variable(f"sum/{v.op.name}", v.shape, trainable=False, initializer=v1.zeros_initializer())
+        for v in variables
+    ]
+    count = v1.get_variable("sum/count", [], initializer=v1.zeros_initializer(), trainable=False)
+    added = [total.assign_add(gradient / 2.0) for total, gradient in zip(sums, gradients, strict=True)]
+
+    def apply():
+        means = [total.read_value() for total in sums]
+        with tf.control_dependencies([optimizer.apply_gradients(zip(means, variables, strict=True))]):
+            return tf.group(count.assign(0.0), *[total.assign(tf.zeros_like(total)) for total in sums])
+
+    with tf.control_dependencies([*added, count.assign_add(1.0)]), tf.name_scope("every_other"):
+        applied = tf.cond(tf.equal(count.read_value(), 2.0), apply, tf.no_op)
+    with tf.control_dependencies([applied]):
+        train_op = v1.assign_add(v1.train.get_global_step(), 1)
+    return api.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+
 @case("gradients accumulated by hand", steps=4)
 def _(api, features, labels, mode, params):
     step = v1.train.get_global_step()
