@@ -19,6 +19,13 @@ from headway.input_pipelines._shuffle_order import seeds_of, shuffled_rows
 # Epochs of so many rows are ordered as a whole: for fewer it is not worth it, and more would take long to begin.
 _ORDERED_ROWS = range(1_000, 1_000_001)
 _FOR_EVER = 2**62
+_USUAL = (
+    ["batch"],
+    ["batch", "repeat"],
+    ["shuffle", "batch"],
+    ["shuffle", "batch", "repeat"],
+    ["shuffle", "repeat", "batch"],
+)
 
 Stages = list[tuple[str, dict[str, Any]]]
 
@@ -36,12 +43,12 @@ def with_late_slices(dataset: tf.data.Dataset) -> tf.data.Dataset:
     rows = source["tensors"][0].shape[0]
     if rows is None:
         return dataset
+    moving = [(name, arguments) for name, arguments in rest if name not in ("prefetch", "with_options")]
     with tf.device("/cpu:0"):
         tensors = [tf.identity(tensor) for tensor in source["tensors"]]
-    moving = [(name, arguments) for name, arguments in rest if name not in ("prefetch", "with_options")]
-    numbers = _by_epoch(rows, moving)
-    if numbers is None:
-        numbers = _by_stage(rows, moving)
+        numbers = _by_epoch(rows, moving)
+        if numbers is None:
+            numbers = _by_stage(rows, moving)
     batches = _gathered(numbers, tensors, dataset.element_spec)
     for arguments in [arguments for name, arguments in rest if name == "prefetch"][-1:]:
         batches = batches.prefetch(**arguments)
@@ -59,20 +66,16 @@ def _by_epoch(rows: int, stages: Stages) -> tf.data.Dataset | None:
     """Returns the row numbers of each batch, from the order of whole epochs; None for other stages than the usual."""
     found = dict(stages)
     names = [name for name, _ in stages]
-    usual = [[*shuffle, *rest] for shuffle in ([], ["shuffle"]) for rest in _AFTER_SHUFFLE]
-    if names not in usual or rows not in _ORDERED_ROWS or found.get("shuffle", {"buffer_size": 1})["buffer_size"] < 1:
+    if names not in _USUAL or rows not in _ORDERED_ROWS or found.get("shuffle", {"buffer_size": 1})["buffer_size"] < 1:
         return None
     count, size = found.get("repeat", {"count": 1})["count"], found["batch"]["batch_size"]
     drop = found["batch"]["drop_remainder"]
+    if "shuffle" not in found:
+        # Without a function to trace: a call of `predict` may take less time than that.
+        return _batches_of(tf.range(rows, dtype=tf.int64), rows, size, drop).repeat(count)
     last = _FOR_EVER if count < 0 else count
-    order = _order(rows, **found["shuffle"]) if "shuffle" in found else None
-    epochs = tf.data.Dataset.range(last)
-    if order is None:
-        in_order = tf.range(rows, dtype=tf.int64)
-        epochs = epochs.map(_plain(lambda epoch: in_order))
-    else:
-        # The next epoch is ordered while this one is trained on.
-        epochs = epochs.map(_plain(order)).prefetch(1)
+    # The next epoch is ordered while this one is trained on.
+    epochs = tf.data.Dataset.range(last).map(_plain(_order(rows, **found["shuffle"]))).prefetch(1)
     if names[-2:] == ["repeat", "batch"]:
         batches = epochs.rebatch(size, drop_remainder=drop)
         total = last * rows // size if drop else -(-last * rows // size)
@@ -80,9 +83,6 @@ def _by_epoch(rows: int, stages: Stages) -> tf.data.Dataset | None:
         batches = epochs.flat_map(_plain(lambda order: _batches_of(order, rows, size, drop)))
         total = last * (rows // size if drop else -(-rows // size))
     return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY if count < 0 else total))
-
-
-_AFTER_SHUFFLE = (["batch"], ["repeat", "batch"], ["batch", "repeat"])
 
 
 def _order(
