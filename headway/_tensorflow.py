@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state, masking
 from keras.src.backend.common import variables as keras_variables
-from tensorflow.core.protobuf import trackable_object_graph_pb2
+from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 from tensorflow.python import tf2
 from tensorflow.python.compat import v2_compat
 from tensorflow.python.eager import context as eager_context
@@ -438,6 +438,27 @@ def object_checkpoint_names(reader: Any) -> dict[str, str]:
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
     pairs = [(attribute.full_name, attribute.checkpoint_key) for node in graph.nodes for attribute in node.attributes]
     count = collections.Counter(name for name, _ in set(pairs))
+    return {name: key for name, key in pairs if name and count[name] == 1}
+
+
+def saved_model_names(folder: str) -> dict[str, str]:
+    """Returns the name of each variable in a SavedModel -> its key in the checkpoint there; names of several left out.
+
+    Keras 3 exports models whose checkpoint has no names, and has each variable a second time among its private parts.
+    TensorFlow does not document the format. Can go when it lists names beside keys.
+    """
+    with tf.io.gfile.GFile(f"{folder}/saved_model.pb", "rb") as file:
+        saved = saved_model_pb2.SavedModel.FromString(file.read())
+    nodes = saved.meta_graphs[0].object_graph_def.nodes
+    todo, seen, pairs = [(0, "")], {0}, list[tuple[str, str]]()
+    for number, path in todo:
+        if nodes[number].WhichOneof("kind") == "variable":
+            pairs.append((nodes[number].variable.name, f"{path}/.ATTRIBUTES/VARIABLE_VALUE"))
+        for child in nodes[number].children:
+            if child.node_id not in seen and not child.local_name.startswith("_"):
+                seen.add(child.node_id)
+                todo.append((child.node_id, f"{path}/{child.local_name}".lstrip("/")))
+    count = collections.Counter(name for name, _ in pairs)
     return {name: key for name, key in pairs if name and count[name] == 1}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from headway._log import logger
+from headway.feature_columns._layout import PREFIX
 
 
 def split_batch(batch: Any) -> tuple[Any, Any]:
@@ -43,6 +44,36 @@ def without_strings(features: Any, labels: Any) -> tuple[Any, Any]:
                 "numbers in the input_fn, or set jit_compile to False."
             )
     return features, labels
+
+
+def check_not_sparse(features: Any, labels: Any) -> None:
+    """Raises an error if a batch that XLA is to take has sparse tensors."""
+    for what, part in (("features", features), ("labels", labels)):
+        named = part if isinstance(part, dict) else {"": part}
+        sparse = sorted(str(name) for name, value in named.items() if isinstance(value, tf.SparseTensor))
+        if sparse:
+            raise ValueError(
+                f"RunConfig(jit_compile=True) takes no sparse tensors, and {what} {sparse if sparse[0] else ''} are. "
+                "Make them dense in the input_fn with `tf.sparse.to_dense`, or set jit_compile to False."
+            )
+
+
+def check_sizes_are_known(graph: tf.Graph, features: Any) -> None:
+    """Raises an error if a step that XLA is to compile makes a ragged tensor dense: the size depends on the values."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    if all(node.op != "RaggedTensorToTensor" for node in nodes):
+        return
+    named = features if isinstance(features, dict) else {}
+    # What columns have made of features has names that no user knows.
+    names = [str(name) for name, value in named.items() if isinstance(value, tf.RaggedTensor)]
+    ragged = sorted(name for name in names if not name.startswith(PREFIX))
+    raise ValueError(
+        "RunConfig(jit_compile=True) needs sizes that do not depend on values, and this model makes ragged tensors "
+        f"dense, as models of sequences do{f' (ragged features: {ragged})' if ragged else ''}. Give sequences of one "
+        "length: in the input_fn, `features[name].to_tensor(shape=[None, 20])` pads or cuts them to 20 steps. Or set "
+        "jit_compile to False."
+    )
 
 
 @contextlib.contextmanager

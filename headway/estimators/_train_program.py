@@ -120,6 +120,7 @@ class TrainProgram(Program):
         """
         given = batch[0]
         features, labels = _structure.without_strings(*batch)
+        _structure.check_not_sparse(features, labels)
         batch = (features,) if labels is None else (features, labels)
         flat = tf.nest.flatten(batch, expand_composites=True)
 
@@ -131,6 +132,7 @@ class TrainProgram(Program):
 
         compiled = tf.function(calculate, autograph=False, jit_compile=True)
         concrete = compiled.get_concrete_function(*[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in flat])
+        _structure.check_sizes_are_known(concrete.graph, features)
         self.graph = concrete.graph
         outputs: dict[str, Any] = concrete(*flat)
         return outputs

@@ -36,7 +36,7 @@ class WarmStartSettings(_SettingsFields):
 
     Args:
       ckpt_to_initialize_from: a model_dir; a checkpoint (path without ending), by name or by object; a SavedModel
-        directory; or a .keras file, whose variables go by their Keras paths (`dense/kernel`). In an object-based
+        directory; or a .keras or .h5 file, whose variables go by their Keras paths (`dense/kernel`). In an object-based
         checkpoint they go by their names, or by the path of objects (`model/layer-1/kernel`).
       vars_to_warm_start: a regular expression that trainable variables must match at the beginning of their full names
         (by default all do); or a list of such expressions for any variables, trainable or not, those of the optimizer
@@ -240,7 +240,7 @@ def _log(report: _Report, entries: Mapping[str, Entry], source: Source) -> None:
         "taken as they are": report.taken,
         "fitted to the new vocabulary (entries that the old one has)": report.fitted,
         "left at their initial values": [name for name in entries if name not in done],
-        "in the checkpoint and not used": sorted(set(source.names) - report.used),
+        "in the checkpoint and not used": source.others(report.used),
     }
-    parts = [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]
-    logger.info("Warm-started %d variables from %s; %s.", len(done), source.path, "; ".join(parts))
+    parts = [f"\n  {what}: {', '.join(names)}" for what, names in lists.items() if names]
+    logger.info("Warm-started %d variables from %s:%s", len(done), source.path, "".join(parts))

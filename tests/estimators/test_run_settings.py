@@ -205,3 +205,44 @@ def test_deterministic_runs_over_shuffled_rows(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.split()
     assert first == second
+
+
+def _sums(features: Any, labels: Any, mode: str) -> Any:
+    weight = tf.compat.v1.get_variable("weight", [], initializer=tf.compat.v1.ones_initializer())
+    words = features["words"]
+    if isinstance(words, tf.SparseTensor):
+        words = tf.sparse.to_dense(words)
+    elif features.pop("pad", None) is not None and isinstance(words, tf.RaggedTensor):
+        words = words.to_tensor()
+    loss = tf.reduce_sum(weight * tf.reduce_sum(words, 1) * labels)
+    step = tf.compat.v1.train.get_or_create_global_step()
+    optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.5)
+    return hw.EstimatorSpec(mode, loss=loss, train_op=optimizer.minimize(loss, step))
+
+
+RAGGED = tf.ragged.constant([[1.0], [2.0, 3.0], [], [4.0, 5.0, 6.0]])
+FOR_XLA: dict[str, tuple[dict[str, Any], str]] = {
+    "sparse": ({"words": RAGGED.to_sparse()}, r"takes no sparse tensors, and features \['words'\] are"),
+    "padded in the model": (
+        {"words": RAGGED, "pad": tf.ones([4])},
+        r"makes ragged tensors dense, .* \(ragged features: \['words'\]\).*pads or cuts them to 20 steps",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOR_XLA)
+def test_what_has_no_size_of_its_own_is_refused_before_xla_takes_it(name: str, tmp_path: pathlib.Path) -> None:
+    features, message = FOR_XLA[name]
+    config = hw.RunConfig(model_dir=str(tmp_path), progress="none", jit_compile=True)
+    batches = tf.data.Dataset.from_tensor_slices((features, tf.ones([4]))).batch(4)
+    with pytest.raises(ValueError, match=message):
+        hw.Estimator(_sums, config=config).train(lambda: batches)
+    assert not list(tmp_path.glob("*.ckpt*"))
+
+
+def test_ragged_rows_that_are_summed_are_compiled(tmp_path: pathlib.Path) -> None:
+    config = hw.RunConfig(model_dir=str(tmp_path), progress="none", jit_compile=True)
+    batches = tf.data.Dataset.from_tensor_slices(({"words": RAGGED}, tf.ones([4]))).batch(4)
+    estimator = hw.Estimator(_sums, config=config).train(lambda: batches)
+    # The gradient is the sum of all words, 21, and the rate 0.5.
+    assert estimator.get_variable_value("weight") == 1.0 - 0.5 * 21.0

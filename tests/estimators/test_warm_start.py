@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ import tensorflow as tf
 from headway import estimators, feature_columns, input_pipelines
 from headway.estimators import Estimator, EstimatorSpec, RunConfig, VocabInfo, WarmStartSettings
 from headway.estimators._checkpoints import write_tensors
+from headway.estimators._warm_start_sources import open_source
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "canned_b"
 _spec = importlib.util.spec_from_file_location("warm_cases", GOLDEN / "warm_cases.py")
@@ -179,17 +181,61 @@ def _by_name(folder: str) -> dict[str, Any]:
     return {"ckpt_to_initialize_from": folder + "/model.ckpt-7"}
 
 
+def _keras_2_model() -> Any:
+    import tf_keras
+
+    model = tf_keras.Sequential([tf_keras.layers.Dense(2, name="first"), tf_keras.layers.Dense(1, name="second")])
+    model.build((None, 3))
+    model.set_weights(keras_model().get_weights())
+    return model
+
+
+def _written(name: str, make: Callable[[], Any]) -> Callable[[str], dict[str, Any]]:
+    def write(folder: str) -> dict[str, Any]:
+        model = make()
+        model.compile("adam", "mse")
+        model.save(f"{folder}/{name}")
+        return {"ckpt_to_initialize_from": f"{folder}/{name}"}
+
+    return write
+
+
+def _weights_file(folder: str) -> dict[str, Any]:
+    keras_model().save_weights(folder + "/model.weights.h5")
+    # The file has no names: layers are counted by their classes.
+    places = [f"layers/{layer}/vars/{i}" for layer in ("dense", "dense_1") for i in range(2)]
+    return {
+        "ckpt_to_initialize_from": folder + "/model.weights.h5",
+        "var_name_to_prev_var_name": dict(zip(NAMES, places, strict=True)),
+    }
+
+
+def _keras_export(folder: str) -> dict[str, Any]:
+    model = keras_model()
+    model.export(folder + "/exported", verbose=False)
+    return {
+        "ckpt_to_initialize_from": folder + "/exported",
+        "var_name_to_prev_var_name": {name: f"{model.name}/{name}" for name in NAMES},
+    }
+
+
 SOURCES: dict[str, Callable[[str], dict[str, Any]]] = {
     "by name": _by_name,
     "objects of a module": _module_checkpoint,
     "objects of a Keras model": _keras_checkpoint,
     "a SavedModel": _saved_model,
     "a .keras file": _keras_file,
+    "a .keras file of Keras 2": _written("model.keras", _keras_2_model),
+    "an .h5 file": _written("model.h5", keras_model),
+    "an .h5 file of Keras 2": _written("model.h5", _keras_2_model),
+    "a file of weights": _weights_file,
+    "a SavedModel that Keras 3 exported": _keras_export,
 }
 
 
 # Keras converts its variables to arrays in a way that NumPy 2 deprecates.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_source(kind: str, tmp_path: pathlib.Path) -> None:
     settings = WarmStartSettings(**SOURCES[kind](str(tmp_path)))
@@ -290,11 +336,22 @@ def test_the_log_says_what_was_taken_fitted_left_and_not_used(
     [line] = [record.getMessage() for record in caplog.records if "Warm-started" in record.getMessage()]
     assert "Warm-started 5 variables" in line
     assert f"{cases.EMBEDDING}: 3 of 7" in line
-    taken, fitted, left, unused = line.split("; ")[1:]
+    taken, fitted, left, unused = line.split("\n  ")[1:]
     assert "dnn/hiddenlayer_0/bias" in taken
     assert fitted.startswith("fitted to the new vocabulary")
     assert "dnn/logits/bias" in left
     assert "training/SGD/dnn/logits/bias/momentum" in unused
+
+
+def test_the_log_has_one_name_for_what_is_not_used_in_a_checkpoint_of_objects(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = WarmStartSettings(**_module_checkpoint(str(tmp_path)), vars_to_warm_start="first")
+    config = RunConfig(model_dir=str(tmp_path / "new"), progress="none")
+    with caplog.at_level(logging.INFO, "headway"):
+        Estimator(model_fn, config=config, warm_start_from=settings).train(arrays(), steps=1)
+    [line] = [record.getMessage() for record in caplog.records if "Warm-started" in record.getMessage()]
+    assert line.endswith("\n  in the checkpoint and not used: save_counter, second/bias, second/kernel")
 
 
 BAD_SETTINGS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
@@ -359,7 +416,30 @@ def test_what_does_not_fit_is_an_error(name: str, old_dir: pathlib.Path, tmp_pat
         new_model(tmp_path, WarmStartSettings(str(old_dir), **arguments)).train(rows(), steps=1)
 
 
-@pytest.mark.parametrize(("path", "message"), [("none.keras", "There is no file"), ("none", "without ending, such as")])
+def test_a_file_of_keras_2_without_keras_2(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _written("model.keras", _keras_2_model)(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    with pytest.raises(
+        ImportError, match=r"written by Keras 2\..* pip install 'headway\[legacy\]'. Or save the weights"
+    ):
+        _ = open_source(settings["ckpt_to_initialize_from"]).names
+
+
+def test_a_folder_of_exports_names_them(tmp_path: pathlib.Path) -> None:
+    for name in ("1700000001", "1700000002"):
+        tf.saved_model.save(Net(keras_model().weights), str(tmp_path / name))
+    with pytest.raises(ValueError, match=r"holds the SavedModels \['1700000001', '1700000002'\]: give one of them"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("none.h5", "There is no file"),
+        ("none.keras", "There is no file"),
+        ("none", "without ending, such as"),
+    ],
+)
 def test_a_source_that_is_not_there(path: str, message: str, tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match=message):
         new_model(tmp_path / "new", str(tmp_path / path)).train(rows(), steps=1)
