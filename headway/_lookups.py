@@ -41,6 +41,32 @@ class Lookup(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class RowLookup:
+    """Rows of one table.
+
+    Attributes:
+      table: variable `[rows, units]`.
+      ids: int64 `[B]`: the rows that were looked up.
+      result: `[B, units]`: what stands in them.
+    """
+
+    table: tf.Variable
+    ids: tf.Tensor
+    result: tf.Tensor
+
+    @property
+    def tables(self) -> tuple[tf.Variable, ...]:
+        """The one table."""
+        return (self.table,)
+
+    def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
+        """Returns the gradient of the table, from that of the result."""
+        rows, position = tf.unique(self.ids)
+        summed = tf.math.unsorted_segment_sum(gradient, position, tf.size(rows))
+        return _of_each(self.tables, [summed], [rows])
+
+
+@dataclasses.dataclass(frozen=True)
 class StackedLookup:
     """Rows of several tables, one below the other.
 
@@ -111,6 +137,21 @@ class SummedLookup:
         return _of_each(self.tables, values[1::2], rows[1::2])
 
 
+def rows(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
+    """Returns rows of a table, `[B, units]`.
+
+    Args:
+      table: variable `[rows, units]`.
+      ids: int64 `[B]`.
+    """
+    # The variable itself is looked up, not its value: the table is not copied and the gradient stays sparse.
+    vectors = tf.nn.embedding_lookup(table, ids)
+    context = _recording()
+    if context is not None:
+        context.lookups.append(RowLookup(table, ids, vectors))
+    return vectors
+
+
 def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.Tensor) -> tf.Tensor:
     """Returns the rows of several tables, `[sum of n, B, units]`.
 
@@ -119,11 +160,10 @@ def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.T
       ids: int64 `[n, B]` for each table, where each `n` is known.
       whole: all `ids` in one tensor.
     """
-    # The variable itself is looked up, not its value: the table is not copied and the gradient stays sparse.
-    vectors = tf.concat([tf.nn.embedding_lookup(table, rows) for table, rows in zip(tables, ids, strict=True)], 0)
-    context = _recording(tables)
+    vectors = tf.concat([tf.nn.embedding_lookup(table, part) for table, part in zip(tables, ids, strict=True)], 0)
+    context = _recording() if len(tables) > 1 else None
     if context is not None:
-        widths = tuple(int(rows.shape[0]) for rows in ids)
+        widths = tuple(int(part.shape[0]) for part in ids)
         context.lookups.append(StackedLookup(tuple(tables), widths, whole, vectors))
     return vectors
 
@@ -131,7 +171,7 @@ def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.T
 def can_sum(tables: Sequence[tf.Variable]) -> bool:
     """Whether `summed` may be called: the tables are small, and the step takes gradients of what it notes."""
     elements = sum(int(table.shape.num_elements()) for table in tables)
-    return elements <= _FEW_ELEMENTS and _recording(tables) is not None
+    return len(tables) > 1 and elements <= _FEW_ELEMENTS and _recording() is not None
 
 
 def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor) -> tf.Tensor:
@@ -146,18 +186,18 @@ def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor)
     pile = tf.concat([part for table in tables for part in (nothing, tf.convert_to_tensor(table))], 0)
     firsts = [1 + sum(int(table.shape[0]) + 1 for table in tables[:number]) for number in range(len(tables))]
     first_of_each = [[first] for first, width in zip(firsts, widths, strict=True) for _ in range(width)]
-    rows = ids + tf.constant(first_of_each, tf.int64)
-    result = tf.reduce_sum(tf.gather(pile, rows), 0)
-    context = _recording(tables)
+    places = ids + tf.constant(first_of_each, tf.int64)
+    result = tf.reduce_sum(tf.gather(pile, places), 0)
+    context = _recording()
     assert context is not None
-    context.lookups.append(SummedLookup(tuple(tables), rows, result))
+    context.lookups.append(SummedLookup(tuple(tables), places, result))
     return result
 
 
-def _recording(tables: Sequence[tf.Variable]) -> _context.StepContext | None:
-    """Returns the context that lookups in these tables are noted in; None if they are not."""
+def _recording() -> _context.StepContext | None:
+    """Returns the context that lookups are noted in; None if they are not."""
     context = _context.current()
-    if context is None or not context.records_lookups or len(tables) < 2 or _context.num_replicas() > 1:
+    if context is None or not context.records_lookups or _context.num_replicas() > 1:
         return None
     return context
 
