@@ -8,8 +8,9 @@ gradient of what was looked up, and name each row of each table once.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -102,22 +103,69 @@ class StackedLookup:
 
 
 @dataclasses.dataclass(frozen=True)
-class SummedLookup:
-    """The sum of rows of several small tables, which stand in one pile: before each table is a row of zeros.
+class Pile:
+    """Small tables one below the other; a row of zeros stands before each in which an id may be missing.
 
     Attributes:
       tables: variables `[rows, units]`.
+      complete: for each table, whether no id is missing.
+    """
+
+    tables: tuple[tf.Variable, ...]
+    complete: tuple[bool, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of rows of each piece of the pile: zeros and tables."""
+        return [
+            size
+            for table, complete in zip(self.tables, self.complete, strict=True)
+            for size in ([] if complete else [1]) + [int(table.shape[0])]
+        ]
+
+    @property
+    def pieces(self) -> list[int]:
+        """Which of the pieces is each table."""
+        gaps = itertools.accumulate(not complete for complete in self.complete)
+        return [number + gap for number, gap in enumerate(gaps)]
+
+    @property
+    def firsts(self) -> list[int]:
+        """Where in the pile the first row of each table is."""
+        begins = [0, *itertools.accumulate(self.sizes)]
+        return [begins[piece] for piece in self.pieces]
+
+    def values(self) -> tf.Tensor:
+        """Returns the pile, `[rows of all, units]`."""
+        nothing = tf.zeros([1, self.tables[0].shape[1]], self.tables[0].dtype)
+        parts: list[Any] = [nothing] * len(self.sizes)
+        for piece, table in zip(self.pieces, self.tables, strict=True):
+            parts[piece] = tf.convert_to_tensor(table)
+        return tf.concat(parts, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class SummedLookup:
+    """The sum of rows of several small tables.
+
+    Attributes:
+      pile: the tables.
       rows: int64 `[N, B]`: the rows of the pile that were looked up.
       result: `[B, units]`: their sum.
     """
 
-    tables: tuple[tf.Variable, ...]
+    pile: Pile
     rows: tf.Tensor
     result: tf.Tensor
 
+    @property
+    def tables(self) -> tuple[tf.Variable, ...]:
+        """The tables of the pile."""
+        return self.pile.tables
+
     def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
         """Returns the gradient of each table, from that of the result."""
-        sizes = [size for table in self.tables for size in (1, int(table.shape[0]))]
+        sizes = self.pile.sizes
         height = sum(sizes)
         values = tf.tile(tf.expand_dims(gradient, 0), [self.rows.shape[0], 1, 1])
         summed = tf.math.unsorted_segment_sum(values, self.rows, height)
@@ -134,7 +182,8 @@ class SummedLookup:
         counts = tf.math.segment_sum(touched, piece_of_row)
         values = tf.split(tf.gather(summed, found), counts, num=len(sizes))
         rows = tf.split(tf.gather(row_in_piece, found), counts, num=len(sizes))
-        return _of_each(self.tables, values[1::2], rows[1::2])
+        pieces = self.pile.pieces
+        return _of_each(self.tables, [values[piece] for piece in pieces], [rows[piece] for piece in pieces])
 
 
 def rows(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
@@ -174,23 +223,22 @@ def can_sum(tables: Sequence[tf.Variable]) -> bool:
     return len(tables) > 1 and elements <= _FEW_ELEMENTS and _recording() is not None
 
 
-def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor) -> tf.Tensor:
+def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor, complete: Sequence[bool]) -> tf.Tensor:
     """Returns the sum of rows of several tables, `[B, units]`; an id of -1 adds nothing.
 
     Args:
       tables: variables `[rows, units]`, for which `can_sum` holds.
       widths: how many of the `N` below belong to each table.
       ids: int64 `[N, B]`, each -1 or a row of its table, table after table.
+      complete: for each table, whether none of its ids is -1.
     """
-    nothing = tf.zeros([1, tables[0].shape[1]], tables[0].dtype)
-    pile = tf.concat([part for table in tables for part in (nothing, tf.convert_to_tensor(table))], 0)
-    firsts = [1 + sum(int(table.shape[0]) + 1 for table in tables[:number]) for number in range(len(tables))]
-    first_of_each = [[first] for first, width in zip(firsts, widths, strict=True) for _ in range(width)]
+    pile = Pile(tuple(tables), tuple(complete))
+    first_of_each = [[first] for first, width in zip(pile.firsts, widths, strict=True) for _ in range(width)]
     places = ids + tf.constant(first_of_each, tf.int64)
-    result = tf.reduce_sum(tf.gather(pile, places), 0)
+    result = tf.reduce_sum(tf.gather(pile.values(), places), 0)
     context = _recording()
     assert context is not None
-    context.lookups.append(SummedLookup(tuple(tables), places, result))
+    context.lookups.append(SummedLookup(pile, places, result))
     return result
 
 

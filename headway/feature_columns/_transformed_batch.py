@@ -105,14 +105,14 @@ class TransformedBatch:
 
     def _sum_of_fixed(self, of_columns: Sequence[tuple[IdColumn, tf.Variable]], combiner: str) -> tf.Tensor:
         digests, tables = [column.digest for column, _ in of_columns], [table for _, table in of_columns]
-        rows = {digest: part for digest, *part in zip(self._fixed, *self._parts, strict=True)}
-        own = [rows[digest] for digest in digests]
-        whole = digests == self._fixed
         widths = [self._places[digest].width for digest in digests]
         no_factors = combiner == "sum" or set(widths) == {1}
         if no_factors and all(column.ids_are_in_range for column, _ in of_columns) and _lookups.can_sum(tables):
-            ids = self._matrices[0] if whole else tf.concat([ids for ids, *_ in own], 0)
-            return _lookups.summed(tables, widths, ids)
+            complete = [self._places[digest].complete for digest in digests]
+            return _lookups.summed(tables, widths, self._rows_of_ids(digests), complete)
+        rows = {digest: part for digest, *part in zip(self._fixed, *self._parts, strict=True)}
+        own = [rows[digest] for digest in digests]
+        whole = digests == self._fixed
         ids = self._matrices[1] if whole else tf.concat([safe for _, safe, _ in own], 0)
         vectors = _lookups.stacked(tables, [safe for _, safe, _ in own], ids)
         if combiner == "sum":
