@@ -39,7 +39,7 @@ class StepContext:
       updates: updates that headway's own layers make in training, whatever the `train_op` needs.
       train_op_is_idle: set by `headway.minimize` outside training: its `train_op` does nothing.
       varying_rows: set by the step: whether replicas sum sparse gradients whose number of rows may change.
-      records_lookups: whether lookups in several tables note themselves in `lookups`.
+      records_lookups: whether lookups in tables note themselves in `lookups`.
       lookups: see `headway._lookups`.
       uses: names of the settings above that model code has honoured in this call.
       keep: function (name, make) that returns what is kept under a name between calls, and in checkpoints, and makes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,9 +32,19 @@ def takes_encoded(fn: object) -> bool:
     return bool(getattr(fn, "takes_encoded", False))
 
 
+def with_what_is_known(fn: object, features: Any) -> Any:
+    """Returns what a function has made of a whole table, marked with what can be told from all of its rows.
+
+    A function whose results say more where all rows are known has a method `of_all_rows` for that.
+    """
+    of_all_rows = getattr(fn, "of_all_rows", None)
+    return features if of_all_rows is None else of_all_rows(features)
+
+
 def compiled_transform(fn: Callable[[Any], Any], original: object) -> Callable[[Any], Any]:
-    """Returns `fn` as a `tf.function`, which takes `Encoded` features if `original` does."""
+    """Returns `fn` as a `tf.function` that does with `Encoded` features and whole tables what `original` does."""
     function: Any = tf.function(fn, autograph=False)
     function.takes_encoded = takes_encoded(original)
+    function.of_all_rows = functools.partial(with_what_is_known, original)
     compiled: Callable[[Any], Any] = function
     return compiled

@@ -8,8 +8,9 @@ gradient of what was looked up, and name each row of each table once.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -38,6 +39,32 @@ class Lookup(Protocol):
 
     def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
         """Returns the gradient of each table, from that of the result."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RowLookup:
+    """Rows of one table.
+
+    Attributes:
+      table: variable `[rows, units]`.
+      ids: int64 `[B]`: the rows that were looked up.
+      result: `[B, units]`: what stands in them.
+    """
+
+    table: tf.Variable
+    ids: tf.Tensor
+    result: tf.Tensor
+
+    @property
+    def tables(self) -> tuple[tf.Variable, ...]:
+        """The one table."""
+        return (self.table,)
+
+    def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
+        """Returns the gradient of the table, from that of the result."""
+        rows, position = tf.unique(self.ids)
+        summed = tf.math.unsorted_segment_sum(gradient, position, tf.size(rows))
+        return _of_each(self.tables, [summed], [rows])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,22 +103,69 @@ class StackedLookup:
 
 
 @dataclasses.dataclass(frozen=True)
-class SummedLookup:
-    """The sum of rows of several small tables, which stand in one pile: before each table is a row of zeros.
+class Pile:
+    """Small tables one below the other; a row of zeros stands before each in which an id may be missing.
 
     Attributes:
       tables: variables `[rows, units]`.
+      complete: for each table, whether no id is missing.
+    """
+
+    tables: tuple[tf.Variable, ...]
+    complete: tuple[bool, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of rows of each piece of the pile: zeros and tables."""
+        return [
+            size
+            for table, complete in zip(self.tables, self.complete, strict=True)
+            for size in ([] if complete else [1]) + [int(table.shape[0])]
+        ]
+
+    @property
+    def pieces(self) -> list[int]:
+        """Which of the pieces is each table."""
+        gaps = itertools.accumulate(not complete for complete in self.complete)
+        return [number + gap for number, gap in enumerate(gaps)]
+
+    @property
+    def firsts(self) -> list[int]:
+        """Where in the pile the first row of each table is."""
+        begins = [0, *itertools.accumulate(self.sizes)]
+        return [begins[piece] for piece in self.pieces]
+
+    def values(self) -> tf.Tensor:
+        """Returns the pile, `[rows of all, units]`."""
+        nothing = tf.zeros([1, self.tables[0].shape[1]], self.tables[0].dtype)
+        parts: list[Any] = [nothing] * len(self.sizes)
+        for piece, table in zip(self.pieces, self.tables, strict=True):
+            parts[piece] = tf.convert_to_tensor(table)
+        return tf.concat(parts, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class SummedLookup:
+    """The sum of rows of several small tables.
+
+    Attributes:
+      pile: the tables.
       rows: int64 `[N, B]`: the rows of the pile that were looked up.
       result: `[B, units]`: their sum.
     """
 
-    tables: tuple[tf.Variable, ...]
+    pile: Pile
     rows: tf.Tensor
     result: tf.Tensor
 
+    @property
+    def tables(self) -> tuple[tf.Variable, ...]:
+        """The tables of the pile."""
+        return self.pile.tables
+
     def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
         """Returns the gradient of each table, from that of the result."""
-        sizes = [size for table in self.tables for size in (1, int(table.shape[0]))]
+        sizes = self.pile.sizes
         height = sum(sizes)
         values = tf.tile(tf.expand_dims(gradient, 0), [self.rows.shape[0], 1, 1])
         summed = tf.math.unsorted_segment_sum(values, self.rows, height)
@@ -108,7 +182,23 @@ class SummedLookup:
         counts = tf.math.segment_sum(touched, piece_of_row)
         values = tf.split(tf.gather(summed, found), counts, num=len(sizes))
         rows = tf.split(tf.gather(row_in_piece, found), counts, num=len(sizes))
-        return _of_each(self.tables, values[1::2], rows[1::2])
+        pieces = self.pile.pieces
+        return _of_each(self.tables, [values[piece] for piece in pieces], [rows[piece] for piece in pieces])
+
+
+def rows(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
+    """Returns rows of a table, `[B, units]`.
+
+    Args:
+      table: variable `[rows, units]`.
+      ids: int64 `[B]`.
+    """
+    # The variable itself is looked up, not its value: the table is not copied and the gradient stays sparse.
+    vectors = tf.nn.embedding_lookup(table, ids)
+    context = _recording()
+    if context is not None:
+        context.lookups.append(RowLookup(table, ids, vectors))
+    return vectors
 
 
 def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.Tensor) -> tf.Tensor:
@@ -119,11 +209,10 @@ def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.T
       ids: int64 `[n, B]` for each table, where each `n` is known.
       whole: all `ids` in one tensor.
     """
-    # The variable itself is looked up, not its value: the table is not copied and the gradient stays sparse.
-    vectors = tf.concat([tf.nn.embedding_lookup(table, rows) for table, rows in zip(tables, ids, strict=True)], 0)
-    context = _recording(tables)
+    vectors = tf.concat([tf.nn.embedding_lookup(table, part) for table, part in zip(tables, ids, strict=True)], 0)
+    context = _recording() if len(tables) > 1 else None
     if context is not None:
-        widths = tuple(int(rows.shape[0]) for rows in ids)
+        widths = tuple(int(part.shape[0]) for part in ids)
         context.lookups.append(StackedLookup(tuple(tables), widths, whole, vectors))
     return vectors
 
@@ -131,33 +220,32 @@ def stacked(tables: Sequence[tf.Variable], ids: Sequence[tf.Tensor], whole: tf.T
 def can_sum(tables: Sequence[tf.Variable]) -> bool:
     """Whether `summed` may be called: the tables are small, and the step takes gradients of what it notes."""
     elements = sum(int(table.shape.num_elements()) for table in tables)
-    return elements <= _FEW_ELEMENTS and _recording(tables) is not None
+    return len(tables) > 1 and elements <= _FEW_ELEMENTS and _recording() is not None
 
 
-def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor) -> tf.Tensor:
+def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor, complete: Sequence[bool]) -> tf.Tensor:
     """Returns the sum of rows of several tables, `[B, units]`; an id of -1 adds nothing.
 
     Args:
       tables: variables `[rows, units]`, for which `can_sum` holds.
       widths: how many of the `N` below belong to each table.
       ids: int64 `[N, B]`, each -1 or a row of its table, table after table.
+      complete: for each table, whether none of its ids is -1.
     """
-    nothing = tf.zeros([1, tables[0].shape[1]], tables[0].dtype)
-    pile = tf.concat([part for table in tables for part in (nothing, tf.convert_to_tensor(table))], 0)
-    firsts = [1 + sum(int(table.shape[0]) + 1 for table in tables[:number]) for number in range(len(tables))]
-    first_of_each = [[first] for first, width in zip(firsts, widths, strict=True) for _ in range(width)]
-    rows = ids + tf.constant(first_of_each, tf.int64)
-    result = tf.reduce_sum(tf.gather(pile, rows), 0)
-    context = _recording(tables)
+    pile = Pile(tuple(tables), tuple(complete))
+    first_of_each = [[first] for first, width in zip(pile.firsts, widths, strict=True) for _ in range(width)]
+    places = ids + tf.constant(first_of_each, tf.int64)
+    result = tf.reduce_sum(tf.gather(pile.values(), places), 0)
+    context = _recording()
     assert context is not None
-    context.lookups.append(SummedLookup(tuple(tables), rows, result))
+    context.lookups.append(SummedLookup(pile, places, result))
     return result
 
 
-def _recording(tables: Sequence[tf.Variable]) -> _context.StepContext | None:
-    """Returns the context that lookups in these tables are noted in; None if they are not."""
+def _recording() -> _context.StepContext | None:
+    """Returns the context that lookups are noted in; None if they are not."""
     context = _context.current()
-    if context is None or not context.records_lookups or len(tables) < 2 or _context.num_replicas() > 1:
+    if context is None or not context.records_lookups or _context.num_replicas() > 1:
         return None
     return context
 

@@ -181,10 +181,11 @@ def _adam(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list
 def _ftrl(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # McMahan et al. 2013, https://research.google/pubs/pub41159, algorithm 1, with the shrinkage type of L2 that
     # TensorFlow added.
+    l2 = optimizer.l2_regularization_strength
     common = {
         "lr": rate,
         "l1": optimizer.l1_regularization_strength,
-        "l2": optimizer.l2_regularization_strength + optimizer.beta / (2.0 * rate),
+        "l2": l2 + optimizer.beta / (2.0 * rate) if optimizer.beta else l2,
         "l2_shrinkage": optimizer.l2_shrinkage_regularization_strength,
         "lr_power": optimizer.learning_rate_power,
     }

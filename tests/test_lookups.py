@@ -56,6 +56,31 @@ def test_gradients(batch: int, also_direct: bool) -> None:
     assert kinds[0] is _lookups.DistinctRows
 
 
+@pytest.mark.parametrize("batch", [6, 1, 0])
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+def test_gradients_of_rows_of_one_table(batch: int, times: int) -> None:
+    ids = np.concatenate(ids_of(batch)[:1])[0]
+    table, counter = tf.Variable(TABLES[0]), tf.Variable(0, dtype=tf.int64)
+    kinds = []
+
+    @tf.function(autograph=False)
+    def step() -> tuple[tf.Tensor, tf.Tensor]:
+        context = _context.StepContext("train", counter, lambda _: True, records_lookups=True)
+        with _context.entered(context):
+            found = [_lookups.rows(table, tf.constant(ids, tf.int64)) for _ in range(times)]
+            (gradient,) = _gradients.of_loss(tf.reduce_sum(tf.add_n(found) * SCALE[0, :batch]), [table], context)
+        kinds.append(type(gradient))
+        return found[0], tf.convert_to_tensor(gradient)
+
+    vectors, gradient = step()
+    np.testing.assert_array_equal(vectors, TABLES[0][ids])
+    expected = np.zeros_like(TABLES[0])
+    np.add.at(expected, ids, times * SCALE[0, :batch])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+    # Where a table is looked up twice, the two name a row each.
+    assert issubclass(kinds[0], _lookups.DistinctRows) == (times == 1)
+
+
 def test_each_row_comes_once() -> None:
     table, other = tf.Variable(TABLES[0]), tf.Variable(TABLES[1])
     ids = tf.constant([[3, 1, 3], [0, 0, 2]], tf.int64)
@@ -71,7 +96,7 @@ def test_each_row_of_a_sum_comes_once_and_missing_ids_never() -> None:
     table, other = tf.Variable(TABLES[0]), tf.Variable(TABLES[1])
     # The first table's rows are 1 to 5 of the pile, the second's 7 to 9; before each stands what -1 finds.
     rows = tf.constant([[4, 2, 4], [7, 6, 9]], tf.int64)
-    lookup = _lookups.SummedLookup((table, other), rows, tf.zeros([3, UNITS]))
+    lookup = _lookups.SummedLookup(_lookups.Pile((table, other), (False, False)), rows, tf.zeros([3, UNITS]))
     first, second = lookup.gradients(tf.constant([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]))
     assert first.indices.numpy().tolist() == [1, 3]
     assert first.values.numpy().tolist() == [[2.0, 20.0], [4.0, 40.0]]
@@ -81,9 +106,11 @@ def test_each_row_of_a_sum_comes_once_and_missing_ids_never() -> None:
 
 @pytest.mark.parametrize("batch", [6, 1, 0])
 @pytest.mark.parametrize("also_direct", [False, True], ids=["looked up", "also read directly"])
-def test_sums(batch: int, also_direct: bool) -> None:
+@pytest.mark.parametrize("complete", [(False, False, False), (True, True, True), (True, False, True)])
+def test_sums(batch: int, also_direct: bool, complete: tuple[bool, ...]) -> None:
     rng = np.random.default_rng(batch)
-    ids = [rng.integers(-1, rows, (width, batch)) for width, rows in zip(WIDTHS, ROWS, strict=True)]
+    least = [0 if every else -1 for every in complete]
+    ids = [rng.integers(low, rows, (width, batch)) for low, width, rows in zip(least, WIDTHS, ROWS, strict=True)]
     tables = [tf.Variable(table) for table in TABLES]
     factors, counter = SCALE[0, :batch], tf.Variable(0, dtype=tf.int64)
 
@@ -92,7 +119,8 @@ def test_sums(batch: int, also_direct: bool) -> None:
         context = _context.StepContext("train", counter, lambda _: True, records_lookups=True)
         with _context.entered(context):
             assert _lookups.can_sum(tables)
-            sums = _lookups.summed(tables, WIDTHS, tf.concat([tf.constant(part, tf.int64) for part in ids], 0))
+            whole = tf.concat([tf.constant(part, tf.int64) for part in ids], 0)
+            sums = _lookups.summed(tables, WIDTHS, whole, complete)
             loss = tf.reduce_sum(sums * factors) + tf.reduce_sum(tables[1]) * float(also_direct)
             return sums, [tf.convert_to_tensor(part) for part in _gradients.of_loss(loss, tables, context)]
 

@@ -225,6 +225,10 @@ class _Inputs(tf.Module):
         kept = features if self._keep is None else {name: features[name] for name in self._keep if name in features}
         return {**kept, **self._transform(features)}
 
+    def of_all_rows(self, features: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `ColumnTransform.of_all_rows`."""
+        return features if self._transform is None else self._transform.of_all_rows(features)
+
 
 class CannedEstimator(Estimator):
     """What the ready-made estimators have in common.

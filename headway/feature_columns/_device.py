@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -216,7 +216,17 @@ def _concatenated(columns: list[DenseColumn], inputs: TransformedBatch, variable
             pieces.append(column.device_dense(inputs, *column.make_variables(variable)))
     if run is not None:
         pieces.append(inputs.float_slice(*run))
-    return _concat(pieces, 1)
+    return pieces[0] if len(pieces) == 1 else _side_by_side(*pieces)
+
+
+@tf.custom_gradient
+def _side_by_side(*pieces: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+    """Returns matrices `[B, n]` as one; their gradients are cut out by widths that are known beforehand."""
+
+    def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+        return tf.split(upstream, [int(piece.shape[1]) for piece in pieces], axis=1)
+
+    return tf.concat(pieces, 1), gradient
 
 
 def _equally_long(tensors: list[tf.Tensor]) -> list[tf.Tensor]:

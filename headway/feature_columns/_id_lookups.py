@@ -11,6 +11,46 @@ import dataclasses
 
 import tensorflow as tf
 
+from headway import _lookups
+
+
+@dataclasses.dataclass(frozen=True)
+class SingleLookup:
+    """One id in each row, without weights.
+
+    Attributes:
+      ids: int64 `[B]`, -1 where there is none.
+      safe: the same with an id that exists in place of -1.
+      present: float32 `[B]`, 0 where `ids` is -1, else 1; None where every row is known to have an id.
+    """
+
+    ids: tf.Tensor
+    safe: tf.Tensor
+    present: tf.Tensor | None
+
+    def dense_ids(self) -> tf.Tensor:
+        """Returns int64 `[B, 1]`."""
+        return tf.expand_dims(self.ids, 1)
+
+    def bag(self) -> SingleLookup:
+        """Returns the lookup itself: its rows are the batch's."""
+        return self
+
+    def counts(self, num_buckets: int) -> tf.Tensor:
+        """Returns which id each row has, float32 `[B, num_buckets]`."""
+        return tf.one_hot(self.ids, num_buckets)
+
+    def embed(
+        self, table: tf.Variable, combiner: str, *, max_norm: float | None = None, every_weight: bool = False
+    ) -> tf.Tensor:
+        """Returns float32 `[B, dim]`; the combination of one id is its vector, whatever the combiner."""
+        del combiner, every_weight
+        if max_norm is None:
+            vectors = _lookups.rows(table, self.safe)
+        else:
+            vectors = tf.nn.embedding_lookup(table, self.safe, max_norm=max_norm)
+        return vectors if self.present is None else vectors * tf.expand_dims(self.present, 1)
+
 
 @dataclasses.dataclass(frozen=True)
 class DenseLookup:

@@ -14,7 +14,8 @@ program knows;
 * `…steps:<digest>`: ids or floats of each step of one sequence column, `[B, T, ...]`, dense or ragged;
 * `…lengths:<digest>`: int64 `[B]`, the number of steps of each row of `…steps:<digest>`, if that is dense.
 
-Entries are `<digest of the column>*<width>`, joined by commas.
+Entries are `<digest of the column>*<width>`, joined by commas. In `…ids` a plus sign behind an entry says that none of
+the column's ids is -1, which is known where a whole table has been transformed at once.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ FLOATS, IDS, PADDED, RAGGED, STEPS = "floats", "ids", "padded", "ragged", "steps
 WEIGHTS, WEIGHTS_OF, LENGTHS = "weights", "weights_of", "lengths"
 _MATRICES = (FLOATS, IDS, WEIGHTS)
 _BESIDE = (WEIGHTS, WEIGHTS_OF, LENGTHS)
+_COMPLETE = "+"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Place:
       key: the key in the transformed dict.
       start: the first column of the matrix, for `FLOATS`, `IDS` and `WEIGHTS`.
       width: the number of columns of the matrix.
+      complete: whether it is known that no id is absent, for `IDS`.
     """
 
     kind: str
     key: str
     start: int = 0
     width: int = 0
+    complete: bool = False
 
 
 def matrix_key(kind: str, entries: Iterable[tuple[FeatureColumn, int]]) -> str:
@@ -60,6 +64,28 @@ def matrix_key(kind: str, entries: Iterable[tuple[FeatureColumn, int]]) -> str:
 def column_key(kind: str, column: FeatureColumn) -> str:
     """Returns the key of the ids of one column."""
     return f"{PREFIX}{kind}:{column.digest}"
+
+
+def with_complete_marked(features: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a transformed dict whose keys say which columns have an id in every place.
+
+    Args:
+      features: all rows there are, as eager tensors.
+    """
+    return {
+        _marked(key, value) if str(key).startswith(f"{PREFIX}{IDS}:") else key: value for key, value in features.items()
+    }
+
+
+def _marked(key: str, ids: tf.Tensor) -> str:
+    smallest = tf.reduce_min(ids, 0).numpy()
+    head, _, entries = key.rpartition(":")
+    marked, start = [], 0
+    for entry in entries.split(","):
+        width = int(entry.partition("*")[2])
+        marked.append(entry + _COMPLETE if (smallest[start : start + width] >= 0).all() else entry)
+        start += width
+    return f"{head}:{','.join(marked)}"
 
 
 def is_transformed(features: Mapping[str, Any]) -> bool:
@@ -98,8 +124,9 @@ def _all_places(features: Mapping[str, Any]) -> Iterator[tuple[str, Place]]:
         start = 0
         for entry in entries.split(","):
             digest, _, width = entry.partition("*")
-            yield digest, Place(kind, key, start, int(width))
-            start += int(width)
+            columns = int(width.removesuffix(_COMPLETE))
+            yield digest, Place(kind, key, start, columns, width.endswith(_COMPLETE))
+            start += columns
 
 
 def check_holds(features: Mapping[str, Any], columns: Iterable[FeatureColumn]) -> None:

@@ -132,6 +132,14 @@ class ColumnTransform(tf.Module):
                 transformed[name] = as_tensor(name, features[name])
         return transformed
 
+    def of_all_rows(self, transformed: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a transformed table with marks for the device part: which columns have a value in every row.
+
+        Args:
+          transformed: what calls have made of all rows there are, joined; eager tensors.
+        """
+        return _layout.with_complete_marked(transformed)
+
     def _add_floats(self, inputs: RawBatch, transformed: dict[str, Any]) -> None:
         columns = self._plan.floats
         if not columns:

@@ -14,6 +14,7 @@ from headway.feature_columns._id_lookups import (
     DenseLookup,
     RaggedLookup,
     SequenceLookup,
+    SingleLookup,
     coefficients,
     with_existing_ids,
 )
@@ -104,14 +105,14 @@ class TransformedBatch:
 
     def _sum_of_fixed(self, of_columns: Sequence[tuple[IdColumn, tf.Variable]], combiner: str) -> tf.Tensor:
         digests, tables = [column.digest for column, _ in of_columns], [table for _, table in of_columns]
-        rows = {digest: part for digest, *part in zip(self._fixed, *self._parts, strict=True)}
-        own = [rows[digest] for digest in digests]
-        whole = digests == self._fixed
         widths = [self._places[digest].width for digest in digests]
         no_factors = combiner == "sum" or set(widths) == {1}
         if no_factors and all(column.ids_are_in_range for column, _ in of_columns) and _lookups.can_sum(tables):
-            ids = self._matrices[0] if whole else tf.concat([ids for ids, *_ in own], 0)
-            return _lookups.summed(tables, widths, ids)
+            complete = [self._places[digest].complete for digest in digests]
+            return _lookups.summed(tables, widths, self._rows_of_ids(digests), complete)
+        rows = {digest: part for digest, *part in zip(self._fixed, *self._parts, strict=True)}
+        own = [rows[digest] for digest in digests]
+        whole = digests == self._fixed
         ids = self._matrices[1] if whole else tf.concat([safe for _, safe, _ in own], 0)
         vectors = _lookups.stacked(tables, [safe for _, safe, _ in own], ids)
         if combiner == "sum":
@@ -139,27 +140,52 @@ class TransformedBatch:
         return weights if place.kind == _layout.WEIGHTS_OF else weights[:, place.start : place.start + place.width]
 
     @functools.cached_property
+    def _all_ids(self) -> tf.Tensor:
+        """The ids of all columns of a fixed number per row, and perhaps of others, below each other: `[N, B]`."""
+        return tf.transpose(self._transformed[self._places[self._fixed[0]].key])
+
+    def _rows_of_ids(self, digests: Sequence[str]) -> tf.Tensor:
+        """Returns the ids of these columns below each other."""
+        places = [self._places[digest] for digest in digests]
+        wanted = [index for place in places for index in range(place.start, place.start + place.width)]
+        every = self._all_ids
+        return every if wanted == list(range(every.shape[0])) else tf.gather(every, wanted)
+
+    def _divided(self, digests: Sequence[str], matrix: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the rows of a matrix that belong to each of these columns."""
+        return tf.split(matrix, [self._places[digest].width for digest in digests], axis=0)
+
+    @functools.cached_property
     def _matrices(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The ids of all columns of a fixed number per row, as in `DenseLookup`, below each other: `[N, B]`."""
-        places = [self._places[digest] for digest in self._fixed]
-        matrix = tf.transpose(self._transformed[places[0].key])
-        wanted = [index for place in places for index in range(place.start, place.start + place.width)]
-        if wanted != list(range(matrix.shape[0])):
-            matrix = tf.gather(matrix, wanted)
+        matrix = self._rows_of_ids(self._fixed)
         return (matrix, *with_existing_ids(matrix, axis=1))
 
     @functools.cached_property
     def _parts(self) -> list[list[tf.Tensor]]:
         """`_matrices`, each divided among the columns."""
-        widths = [self._places[digest].width for digest in self._fixed]
-        return [tf.split(matrix, widths, axis=0) for matrix in self._matrices]
+        return [self._divided(self._fixed, matrix) for matrix in self._matrices]
 
     @functools.cached_property
-    def _fixed_lookups(self) -> dict[str, DenseLookup]:
-        return {
-            digest: DenseLookup(_rows_first(ids), _rows_first(safe), _rows_first(present), self._weights_of(digest))
-            for digest, ids, safe, present in zip(self._fixed, *self._parts, strict=True)
-        }
+    def _fixed_lookups(self) -> dict[str, SingleLookup | DenseLookup]:
+        places = {digest: self._places[digest] for digest in self._fixed}
+        single = {digest for digest, place in places.items() if place.width == 1 and digest not in self._weights}
+        complete = [digest for digest in single if places[digest].complete]
+        lookups: dict[str, SingleLookup | DenseLookup] = {}
+        if complete:
+            vectors = tf.unstack(self._all_ids)
+            ids = {digest: vectors[places[digest].start] for digest in complete}
+            lookups = {digest: SingleLookup(vector, vector, None) for digest, vector in ids.items()}
+        others = [digest for digest in self._fixed if digest not in lookups]
+        if others:
+            matrix = self._rows_of_ids(others)
+            parts = [self._divided(others, each) for each in (matrix, *with_existing_ids(matrix, axis=1))]
+            for digest, *own in zip(others, *parts, strict=True):
+                if digest in single:
+                    lookups[digest] = SingleLookup(*(tf.reshape(part, [-1]) for part in own))
+                else:
+                    lookups[digest] = DenseLookup(*map(_rows_first, own), self._weights_of(digest))
+        return lookups
 
 
 def _rows_first(matrix: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from headway._encoded import takes_encoded
+from headway._encoded import takes_encoded, with_what_is_known
 from headway.input_pipelines import _checks, _layout, _structure
 from headway.input_pipelines._interface import Fetch, Pipeline, PositionKind
 from headway.input_pipelines._order import RowOrder
@@ -126,9 +126,8 @@ class Resident:
             )
             for made in parts[-1]:
                 check_rows(made, rows)
-        return target[0], tuple(
-            column[0] if len(parts) == 1 else tf.concat(column, 0) for column in zip(*parts, strict=True)
-        )
+        whole = [column[0] if len(parts) == 1 else tf.concat(column, 0) for column in zip(*parts, strict=True)]
+        return _layout.pack_tensors(with_what_is_known(fn, target[0].columns(whole)))
 
 
 def _slice(table: Any, group: _layout.Group, begin: int, rows: int) -> Any:
