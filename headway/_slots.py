@@ -10,9 +10,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _gradients, _tensorflow
 
 _ops = tf.raw_ops
+# Of smaller tables the caches nearest to a core hold much.
+LARGE_BYTES = 8 << 20
 
 
 def with_slots(optimizer: Any, gradients: list[Any], variables: list[tf.Variable], *kinds: str) -> list[Any]:
@@ -38,6 +40,29 @@ def value(handle: tf.Tensor) -> tf.Tensor:
 def rows(handle: tf.Tensor, which: tf.Tensor) -> tf.Tensor:
     """Returns rows of a variable."""
     return _ops.ResourceGather(resource=handle, indices=which, dtype=tf.float32)
+
+
+def rows_to_update(gradient: tf.IndexedSlices, *handles: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the distinct rows of a sparse gradient and its sum in each, for an operation that updates these rows.
+
+    Such an operation goes from row to row, and in a large table it waits for the memory at each. Reading rows does not
+    wait for one before it asks for the next, so the rows of large slots are read first.
+
+    Args:
+      gradient: of a table.
+      *handles: of its slots.
+    """
+    which, summed = _gradients.rows_of(gradient)
+    shape = tf.get_static_value(gradient.dense_shape)
+    # From a parameter server the rows would be sent.
+    remote = isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy)
+    if shape is None or 4 * shape.prod() < LARGE_BYTES or remote:
+        return which, summed
+    # TensorFlow leaves out what is read for nothing: as far as it can know, these rows may be taken for the gradient.
+    never = tf.size(which) < 0
+    for handle in handles:
+        summed = tf.where(never, rows(handle, which), summed)
+    return which, summed
 
 
 def subtract(handle: tf.Tensor, which: tf.Tensor, change: tf.Tensor) -> None:

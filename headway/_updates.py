@@ -106,7 +106,7 @@ def _momentum(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: 
     common = {"lr": rate, "momentum": optimizer.momentum, "use_nesterov": bool(optimizer.nesterov)}
     for gradient, handle, velocity in _slots.with_slots(optimizer, gradients, variables, "momentums"):
         if isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _gradients.rows_of(gradient)
+            rows, summed = _slots.rows_to_update(gradient, velocity)
             _ops.ResourceSparseApplyKerasMomentum(var=handle, accum=velocity, grad=summed, indices=rows, **common)
         else:
             _ops.ResourceApplyKerasMomentum(var=handle, accum=velocity, grad=gradient, **common)
@@ -120,7 +120,7 @@ def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
     common = {"lr": rate, "epsilon": optimizer.epsilon}
     for gradient, handle, accumulator in _slots.with_slots(optimizer, gradients, variables, "accumulators"):
         if isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _gradients.rows_of(gradient)
+            rows, summed = _slots.rows_to_update(gradient, accumulator)
             if fused:
                 _ops.ResourceSparseApplyAdagradV2(var=handle, accum=accumulator, grad=summed, indices=rows, **common)
                 continue
@@ -194,7 +194,7 @@ def _ftrl(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list
     ):
         handles = {"var": handle, "accum": accumulator, "linear": linear}
         if isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _gradients.rows_of(gradient)
+            rows, summed = _slots.rows_to_update(gradient, accumulator, linear)
             _ops.ResourceSparseApplyFtrlV2(**handles, grad=summed, indices=rows, **common)
         else:
             _ops.ResourceApplyFtrlV2(**handles, grad=gradient, **common)

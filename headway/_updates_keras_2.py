@@ -55,7 +55,7 @@ def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
     common = {"lr": rate, "epsilon": optimizer.epsilon}
     for gradient, handle, accumulator in _slots.with_slots(optimizer, gradients, variables, "accumulators"):
         if isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _gradients.rows_of(gradient)
+            rows, summed = _slots.rows_to_update(gradient, accumulator)
             _ops.ResourceSparseApplyAdagradV2(var=handle, accum=accumulator, grad=summed, indices=rows, **common)
         else:
             _ops.ResourceApplyAdagradV2(var=handle, accum=accumulator, grad=gradient, **common)
@@ -89,7 +89,7 @@ def _rmsprop_with_momentum(optimizer: Any, rate: tf.Tensor, gradients: list[Any]
     for gradient, handle, square, momentum, *mean in _slots.with_slots(optimizer, gradients, variables, *kinds):
         handles = {"var": handle, "ms": square, "mom": momentum, **({"mg": mean[0]} if mean else {})}
         if isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _gradients.rows_of(gradient)
+            rows, summed = _slots.rows_to_update(gradient, square, momentum, *mean)
             apply = _ops.ResourceSparseApplyCenteredRMSProp if mean else _ops.ResourceSparseApplyRMSProp
             apply(**handles, grad=summed, indices=rows, **common)
         else:
@@ -164,7 +164,7 @@ def _adadelta(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: 
     for gradient, handle, accumulator, changes in _slots.with_slots(optimizer, gradients, variables, *kinds):
         handles = {"var": handle, "accum": accumulator, "accum_update": changes}
         if isinstance(gradient, tf.IndexedSlices):
-            rows, summed = _gradients.rows_of(gradient)
+            rows, summed = _slots.rows_to_update(gradient, accumulator, changes)
             _ops.ResourceSparseApplyAdadelta(**handles, grad=summed, indices=rows, **common)
         else:
             _ops.ResourceApplyAdadelta(**handles, grad=gradient, **common)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from headway import _slots, _updates
 from headway.estimators import Estimator, EstimatorSpec, LazyAdam, RunConfig, minimize
 
 IDS = np.array([[0, 1, 2, 0], [2, 1, 0, 1], [0, 2, 1, 2]])
@@ -258,3 +259,38 @@ def test_wrong_arguments(make: Any, message: str, tmp_path: pathlib.Path) -> Non
 
     with pytest.raises((TypeError, ValueError), match=message):
         train(model_fn, tmp_path)
+
+
+@pytest.mark.parametrize("formulas", ["keras_2", "keras_3"])
+@pytest.mark.parametrize("eagerly", [False, True], ids=["compiled", "eager"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+        lambda: keras.optimizers.Adagrad(0.1),
+        lambda: keras.optimizers.Ftrl(0.1, l1_regularization_strength=0.01),
+    ],
+    ids=["SGD", "Adagrad", "Ftrl"],
+)
+def test_tables_of_many_megabytes(make: Any, eagerly: bool, formulas: str) -> None:
+    places, start = [7, 70_000, 199_999], np.random.default_rng(1).normal(size=(3, 16)).astype("float32")
+    whole = np.zeros((200_000, 16), "float32")
+    whole[places] = start
+    table, few, ours, theirs = tf.Variable(whole), tf.Variable(start), make(), make()
+    assert whole.nbytes > _slots.LARGE_BYTES
+    ours.build([table])
+    theirs.build([few])
+
+    def updated(values: tf.Tensor, rows: tf.Tensor) -> bool:
+        gradient = tf.IndexedSlices(values, rows, tf.constant([200_000, 16], tf.int64))
+        return _updates.apply(ours, [gradient], [table], formulas)
+
+    update = updated if eagerly else tf.function(updated)
+    for step in range(3):
+        values = np.random.default_rng([2, step]).normal(size=(4, 16)).astype("float32")
+        # The first of the places comes twice.
+        assert update(tf.constant(values), tf.constant([places[row] for row in (2, 0, 1, 0)], tf.int64))
+        theirs.apply([tf.constant(np.stack([values[1] + values[3], values[2], values[0]]))], [few])
+    assert update(tf.zeros([0, 16]), tf.zeros([0], tf.int64))
+    np.testing.assert_allclose(table.numpy()[places], few.numpy(), rtol=2e-5, atol=1e-6)
+    assert np.count_nonzero(table.numpy().any(axis=1)) == 3

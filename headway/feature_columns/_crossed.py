@@ -99,7 +99,8 @@ def _cross_single(columns: Sequence[CrossedColumn], parts: Sequence[Sequence[Val
     order = sorted(range(len(columns)), key=lambda place: -len(parts[place]))
     distinct = {id(part): part for place in order for part in parts[place]}
     rows = {identity: row for row, identity in enumerate(distinct)}
-    mixed = _mixed(tf.bitcast(tf.stack([_crossed_value(part) for part in distinct.values()]), tf.uint64))
+    hashing = _Hashing()
+    mixed = hashing.mixed(tf.bitcast(tf.stack([_crossed_value(part) for part in distinct.values()]), tf.uint64))
     keys = [(columns[place].hash_key or DEFAULT_HASH_KEY) % 2**64 for place in order]
     # One number for all is combined faster than a number for each row.
     hashed = tf.constant(keys[0] if len(set(keys)) == 1 else [[key] for key in keys], tf.uint64)
@@ -107,9 +108,9 @@ def _cross_single(columns: Sequence[CrossedColumn], parts: Sequence[Sequence[Val
     for number in range(len(parts[order[0]])):
         going_on = [place for place in order if len(parts[place]) > number]
         if number and len(going_on) < hashed.shape[0]:
-            finished.append(hashed[len(going_on) :])
-            hashed = hashed[: len(going_on)]
-        hashed = _fingerprint_cat(hashed, _rows(mixed, [rows[id(parts[place][number])] for place in going_on]))
+            hashed, shorter = tf.split(hashed, [len(going_on), hashed.shape[0] - len(going_on)])
+            finished.append(shorter)
+        hashed = hashing.with_next(hashed, _rows(mixed, [rows[id(parts[place][number])] for place in going_on]))
     hashed = tf.concat([hashed, *reversed(finished)], axis=0) if finished else hashed
     ids = tf.unstack(hash_buckets(hashed, [[columns[place].hash_bucket_size] for place in order]), len(order))
     by_place = dict(zip(order, ids, strict=True))
@@ -150,21 +151,24 @@ def _as_cross_input(part: Values | Ids) -> Any:
     return ragged(part.flat, part.rows.row_ids(), part.rows.num_rows)
 
 
-def _mixed(values: tf.Tensor) -> tf.Tensor:
-    """Returns what FingerprintCat64 makes of its second argument, uint64, before it looks at the first."""
-    multiplier = tf.constant(_MULTIPLIER, tf.uint64)
-    return _shift_mix(values * multiplier) * multiplier
+class _Hashing:
+    """TensorFlow's FingerprintCat64 (tensorflow/core/platform/fingerprint.h) on uint64, in few operations."""
 
+    def __init__(self) -> None:
+        self._multiplier = tf.constant(_MULTIPLIER, tf.uint64)
+        self._shift = tf.constant(47, tf.uint64)
 
-def _fingerprint_cat(first: tf.Tensor, mixed: tf.Tensor) -> tf.Tensor:
-    """TensorFlow's FingerprintCat64 (tensorflow/core/platform/fingerprint.h) on uint64, given `_mixed(second)`."""
-    multiplier = tf.constant(_MULTIPLIER, tf.uint64)
-    result = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(first, multiplier), mixed) * multiplier
-    return _shift_mix(_shift_mix(result) * multiplier)
+    def mixed(self, second: tf.Tensor) -> tf.Tensor:
+        """Returns all that the function makes of its second argument before it looks at the first."""
+        return tf.bitwise.bitwise_xor(self._shift_mix(second * self._multiplier) * self._multiplier, self._multiplier)
 
+    def with_next(self, first: tf.Tensor, mixed: tf.Tensor) -> tf.Tensor:
+        """Returns the function of `first` and what `mixed` was made of."""
+        result = tf.bitwise.bitwise_xor(first, mixed) * self._multiplier
+        return self._shift_mix(self._shift_mix(result) * self._multiplier)
 
-def _shift_mix(value: tf.Tensor) -> tf.Tensor:
-    return tf.bitwise.bitwise_xor(value, tf.bitwise.right_shift(value, tf.constant(47, tf.uint64)))
+    def _shift_mix(self, value: tf.Tensor) -> tf.Tensor:
+        return tf.bitwise.bitwise_xor(value, tf.bitwise.right_shift(value, self._shift))
 
 
 def crossed_column(

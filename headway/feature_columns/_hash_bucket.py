@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from headway.feature_columns import _checks
 from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FeatureColumn, HostInputs
-from headway.feature_columns._values import NO_NUMBER, NO_STRING, Ids, Values
+from headway.feature_columns._values import NO_NUMBER, NO_STRING, Ids, Values, stacked_fingerprints
 
 
 def hash_buckets(fingerprints: tf.Tensor, num_buckets: int | list[list[int]]) -> tf.Tensor:
@@ -25,20 +25,36 @@ def hash_buckets(fingerprints: tf.Tensor, num_buckets: int | list[list[int]]) ->
     return tf.bitcast(tf.math.floormod(unsigned, tf.constant(num_buckets, tf.uint64)), tf.int64)
 
 
+def _shows_missing(values: Values) -> bool:
+    """Whether fingerprints tell which values are missing."""
+    return values.one_per_row and not values.dtype.is_unsigned
+
+
+def _fingerprint_of_nothing(values: Values) -> int:
+    return NO_STRING if values.dtype == tf.string else NO_NUMBER
+
+
+def _buckets_of_present(
+    fingerprints: tf.Tensor, num_buckets: int | list[list[int]], nothing: int | list[list[int]]
+) -> tf.Tensor:
+    """Returns `hash_buckets`, and -1 where a fingerprint is that of `nothing`."""
+    missing = tf.equal(fingerprints, tf.constant(nothing, tf.int64))
+    return tf.where(missing, tf.constant(-1, tf.int64), hash_buckets(fingerprints, num_buckets))
+
+
 class _HashGroup(ColumnGroup):
     """Hashed columns: one division finds the ids of all."""
 
     def host_ids(self, inputs: HostInputs) -> list[Ids]:
         """Returns the ids of each column, in their order."""
         every = {place: column.values(inputs) for place, column in enumerate(self.columns)}
-        values = {place: each for place, each in every.items() if each.one_per_row and not each.dtype.is_unsigned}
+        values = {place: each for place, each in every.items() if _shows_missing(each)}
 
         def fused(places: list[int]) -> list[Ids]:
-            fingerprints = tf.stack([values[place].fingerprints for place in places])
-            nothing = [[NO_STRING if values[place].dtype == tf.string else NO_NUMBER] for place in places]
+            fingerprints = stacked_fingerprints([values[place] for place in places])
+            nothing = [[_fingerprint_of_nothing(values[place])] for place in places]
             sizes = [[self.columns[place].hash_bucket_size] for place in places]
-            ids = hash_buckets(fingerprints, sizes)
-            ids = tf.where(tf.equal(fingerprints, tf.constant(nothing, tf.int64)), tf.constant(-1, tf.int64), ids)
+            ids = _buckets_of_present(fingerprints, sizes, nothing)
             return [
                 Ids(flat, values[place].rows, values[place].missing, missing_is_negative=True)
                 for place, flat in zip(places, tf.unstack(ids, len(places)), strict=True)
@@ -85,6 +101,9 @@ class HashedCategoricalColumn(CategoricalColumn):
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the hash of each value."""
         values = self.values(inputs)
+        if _shows_missing(values):
+            ids = _buckets_of_present(values.fingerprints, self.hash_bucket_size, _fingerprint_of_nothing(values))
+            return Ids(ids, values.rows, values.missing, missing_is_negative=True)
         ids = values.each(lambda each: hash_buckets(each.fingerprints, self.hash_bucket_size))
         return Ids(ids, values.rows, values.missing)
 

@@ -205,6 +205,7 @@ def _negative_to_minus_one(ids: tf.Tensor) -> tf.Tensor:
 def _side_by_side(tensors: list[tf.Tensor]) -> tf.Tensor:
     """Returns vectors `[B]` and matrices `[B, n]` as one matrix."""
     if all(tensor.shape.rank == 1 for tensor in tensors):
-        return tf.stack(tensors, axis=1)
+        # Stacking along the other axis goes number by number, and takes longer than both.
+        return tf.transpose(tf.stack(tensors))
     matrices = [tf.expand_dims(tensor, 1) if tensor.shape.rank == 1 else tensor for tensor in tensors]
     return matrices[0] if len(matrices) == 1 else tf.concat(matrices, axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -106,12 +106,17 @@ class Values:
         return self.flat if self.dtype == tf.string else tf.strings.as_string(self.flat)
 
     @functools.cached_property
-    def fingerprints(self) -> tf.Tensor:
-        """FarmHash Fingerprint64 of `strings`, int64 `[N]` (the bits of an unsigned number).
+    def fingerprint_bytes(self) -> tf.Tensor:
+        """FarmHash Fingerprint64 of `strings`, uint8 `[N, 8]`.
 
         Hashing, vocabularies and crosses all start from it, so that a string is read once, however many columns use it.
         """
-        return tf.bitcast(tf.fingerprint(self.strings), tf.int64)
+        return tf.fingerprint(self.strings)
+
+    @functools.cached_property
+    def fingerprints(self) -> tf.Tensor:
+        """`fingerprint_bytes` as int64 `[N]`: the bits of an unsigned number."""
+        return tf.bitcast(self.fingerprint_bytes, tf.int64)
 
     @functools.cached_property
     def missing(self) -> tf.Tensor | None:
@@ -125,6 +130,11 @@ class Values:
     def each(self, fn: Callable[[Values], tf.Tensor]) -> tf.Tensor:
         """Returns `fn(self)`, `[N]`, for a function that treats each value by itself."""
         return fn(self)
+
+
+def stacked_fingerprints(values: Sequence[Values]) -> tf.Tensor:
+    """Returns the fingerprints of features of one value per row below each other, int64 `[C, B]`."""
+    return tf.bitcast(tf.stack([each.fingerprint_bytes for each in values]), tf.int64)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -12,7 +12,7 @@ import tensorflow as tf
 from headway.feature_columns import _checks, _tables
 from headway.feature_columns._hash_bucket import hash_buckets
 from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FeatureColumn, HostInputs
-from headway.feature_columns._values import Ids, Values
+from headway.feature_columns._values import Ids, Values, stacked_fingerprints
 
 # A larger vocabulary has a table of its own only: the joint one is a copy.
 _MOST_ENTRIES_TOGETHER = 10_000
@@ -37,11 +37,17 @@ class VocabularyGroup(ColumnGroup):
         values = {place: each for place, each in every.items() if each.one_per_row}
 
         def fused(places: list[int]) -> list[Ids]:
-            keys = tf.stack([self.columns[place].looked_up(values[place]) for place in places])
+            keys = self._looked_up({place: values[place] for place in places})
             found = tf.unstack(self._joint.lookup(keys, [self._rows[place] for place in places]), len(places))
             return [self._ids(place, ids, values[place]) for place, ids in zip(places, found, strict=True)]
 
         return self.together(inputs, values, fused)
+
+    def _looked_up(self, values: Mapping[int, Values]) -> tf.Tensor:
+        """Returns what each column looks up in its table, int64 `[C, B]`."""
+        if all(self.columns[place].dtype == tf.string for place in values):
+            return stacked_fingerprints(list(values.values()))
+        return tf.stack([self.columns[place].looked_up(each) for place, each in values.items()])
 
     def _ids(self, place: int, found: tf.Tensor, values: Values) -> Ids:
         column = self.columns[place]
