@@ -224,7 +224,8 @@ def _side_by_side(*pieces: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], 
     """Returns matrices `[B, n]` as one; their gradients are cut out by widths that are known beforehand."""
 
     def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-        return tf.split(upstream, [int(piece.shape[1]) for piece in pieces], axis=1)
+        parts: list[tf.Tensor] = tf.split(upstream, [int(piece.shape[1]) for piece in pieces], axis=1)
+        return parts
 
     return tf.concat(pieces, 1), gradient
 

@@ -153,7 +153,8 @@ class TransformedBatch:
 
     def _divided(self, digests: Sequence[str], matrix: tf.Tensor) -> list[tf.Tensor]:
         """Returns the rows of a matrix that belong to each of these columns."""
-        return tf.split(matrix, [self._places[digest].width for digest in digests], axis=0)
+        parts: list[tf.Tensor] = tf.split(matrix, [self._places[digest].width for digest in digests], axis=0)
+        return parts
 
     @functools.cached_property
     def _matrices(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -174,17 +175,20 @@ class TransformedBatch:
         lookups: dict[str, SingleLookup | DenseLookup] = {}
         if complete:
             vectors = tf.unstack(self._all_ids)
-            ids = {digest: vectors[places[digest].start] for digest in complete}
-            lookups = {digest: SingleLookup(vector, vector, None) for digest, vector in ids.items()}
+            for digest in complete:
+                vector = vectors[places[digest].start]
+                lookups[digest] = SingleLookup(vector, vector, None)
         others = [digest for digest in self._fixed if digest not in lookups]
         if others:
             matrix = self._rows_of_ids(others)
             parts = [self._divided(others, each) for each in (matrix, *with_existing_ids(matrix, axis=1))]
             for digest, *own in zip(others, *parts, strict=True):
                 if digest in single:
-                    lookups[digest] = SingleLookup(*(tf.reshape(part, [-1]) for part in own))
+                    ids, safe, present = (tf.reshape(part, [-1]) for part in own)
+                    lookups[digest] = SingleLookup(ids, safe, present)
                 else:
-                    lookups[digest] = DenseLookup(*map(_rows_first, own), self._weights_of(digest))
+                    ids, safe, present = map(_rows_first, own)
+                    lookups[digest] = DenseLookup(ids, safe, present, self._weights_of(digest))
         return lookups
 
 
