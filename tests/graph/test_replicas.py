@@ -210,19 +210,28 @@ def test_losses_of_one_replica_are_no_losses_of_the_next(mirrored: Any, tmp_path
     assert result["loss"] == pytest.approx(float(np.mean(2 * programs.X[:, 0])), rel=1e-5)
 
 
+@pytest.mark.parametrize("by_layer", [False, True])
 def test_regularizers_that_count_in_part_are_told(
-    mirrored: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+    by_layer: bool, mirrored: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def model_fn(features: Any, labels: Any, mode: str) -> Any:
-        w = v1.get_variable("w", [], initializer=v1.ones_initializer(), regularizer=tf.square)
-        loss = tf.reduce_mean(tf.square(w * features["x"][:, 0] - labels)) + v1.losses.get_regularization_loss()
+    def model_fn(features: Any, mode: str) -> Any:
+        settings = {"initializer": v1.ones_initializer(), "regularizer": tf.square}
+        if by_layer:
+            settings = {f"kernel_{name}": value for name, value in settings.items()}
+            y = GRAPH.layers.dense(features, 1, use_bias=False, name="y", **settings)
+        else:
+            y = features * v1.get_variable("y/kernel", [1, 1], **settings)
+        loss = tf.reduce_mean(tf.square(y)) + tf.squeeze(v1.losses.get_regularization_loss())
         train_op = v1.train.GradientDescentOptimizer(0.1).minimize(loss, v1.train.get_or_create_global_step())
         return headway.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     est = headway.Estimator(model_fn, str(tmp_path / "model"), GRAPH.RunConfig(train_distribute=mirrored))
     with caplog.at_level(logging.WARNING, "headway"):
-        est.train(programs.rows(mirrored), steps=1)
-    assert "count 1/2 in the gradients" in caplog.text
+        est.train(lambda: tf.data.Dataset.from_tensors(tf.ones([2, 1])).repeat(), steps=1)
+    # Both losses are w * w at 1, with the gradient 2: tf.estimator, too, takes half of that of the layer's regularizer.
+    expected = 1 - 0.1 * (2 + 1) if by_layer else 1 - 0.1 * (2 + 2)
+    assert est.get_variable_value("y/kernel").item() == pytest.approx(expected)
+    assert ("The regularization losses of y/kernel count 1/2" in caplog.text) is by_layer
 
 
 def test_input_that_is_no_dataset_is_refused(mirrored: Any, tmp_path: pathlib.Path) -> None:

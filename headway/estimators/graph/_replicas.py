@@ -50,6 +50,12 @@ def opened(strategy: Any) -> Iterator[None]:
         _tensorflow.scale_v1_losses(strategy, scaled)
 
 
+def parts_of(variable: Any) -> tuple[Any, ...]:
+    """Returns the variables of the replicas that one under a strategy stands for; of any other, itself."""
+    strategy = getattr(variable, "distribute_strategy", None)
+    return (variable,) if strategy is None else tuple(strategy.experimental_local_results(variable))
+
+
 def batches(iterator: Any, spec: Any, strategy: Any, mode: str) -> list[Batch]:
     """Returns the next batches of the input, one for each replica, in their order.
 
@@ -126,14 +132,20 @@ def spec_of_all(strategy: Any, given: Sequence[Batch], call: Callable[[Batch], E
 
 
 def _tell_of_regularizers(given: Sequence[Batch], mode: str) -> None:
-    """Warns of losses that TensorFlow makes with a variable, and so for the first replica's part of it alone."""
+    """Warns of losses that a layer makes with its variable, and so for the first replica's part of it alone."""
     losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
-    if losses and len(given) > 1 and mode == ModeKeys.TRAIN:
+    if not losses or len(given) == 1 or mode != ModeKeys.TRAIN:
+        return
+    variables = v1.trainable_variables()
+    first, last = (v1.gradients(losses, [parts_of(variable)[place] for variable in variables]) for place in (0, -1))
+    pairs = zip(variables, first, last, strict=True)
+    apart = [variable.op.name for variable, one, other in pairs if one is not None and other is None]
+    if apart:
         logger.warning(
-            "The regularization losses of the variables (%s) count 1/%d in the gradients, as in tf.estimator: "
-            "TensorFlow makes them in the first replica of a graph alone. Add them to the loss in model_fn, such as "
-            "`rate * tf.nn.l2_loss(w)`, or let the model run in compiled functions.",
-            ", ".join(loss.op.name for loss in losses),
+            "The regularization losses of %s count 1/%d in the gradients, as in tf.estimator: their layers make them "
+            "in the first replica of a graph alone. Add them to the loss in model_fn, such as `rate * "
+            "tf.nn.l2_loss(w)`, or let the model run in compiled functions.",
+            ", ".join(apart),
             len(given),
         )
 

@@ -14,6 +14,7 @@ from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
 from headway.estimators._runtime import Setup
 from headway.estimators._variables import Entry
 from headway.estimators._warm_start import warm_start_values
+from headway.estimators.graph._replicas import parts_of
 
 v1 = tf.compat.v1
 
@@ -99,12 +100,6 @@ def values_hook(session: Any) -> ValuesHook:
     parts = session.run({name: list(parts_of(variable)) for name, variable in variables.items()})
     now = {name: _whole(variables[name], values) for name, values in parts.items()}
     return ValuesHook(lambda variables: {name: now[name] for name in variables if name in now})
-
-
-def parts_of(variable: Any) -> tuple[Any, ...]:
-    """Returns the variables of the replicas that one under a strategy stands for; of any other, itself."""
-    strategy = getattr(variable, "distribute_strategy", None)
-    return (variable,) if strategy is None else strategy.experimental_local_results(variable)
 
 
 def _whole(variable: Any, values: Sequence[Any]) -> Any:
