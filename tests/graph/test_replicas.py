@@ -211,7 +211,7 @@ def test_losses_of_one_replica_are_no_losses_of_the_next(mirrored: Any, tmp_path
 
 
 @pytest.mark.parametrize("by_layer", [False, True])
-def test_regularizers_that_count_in_part_are_told(
+def test_regularizers_that_may_count_in_part_are_told(
     by_layer: bool, mirrored: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def model_fn(features: Any, mode: str) -> Any:
@@ -231,7 +231,7 @@ def test_regularizers_that_count_in_part_are_told(
     # Both losses are w * w at 1, with the gradient 2: tf.estimator, too, takes half of that of the layer's regularizer.
     expected = 1 - 0.1 * (2 + 1) if by_layer else 1 - 0.1 * (2 + 2)
     assert est.get_variable_value("y/kernel").item() == pytest.approx(expected)
-    assert ("The regularization losses of y/kernel count 1/2" in caplog.text) is by_layer
+    assert "may count 1/2 in the gradients" in caplog.text
 
 
 def test_input_that_is_no_dataset_is_refused(mirrored: Any, tmp_path: pathlib.Path) -> None:

@@ -132,22 +132,17 @@ def spec_of_all(strategy: Any, given: Sequence[Batch], call: Callable[[Batch], E
 
 
 def _tell_of_regularizers(given: Sequence[Batch], mode: str) -> None:
-    """Warns of losses that a layer makes with its variable, and so for the first replica's part of it alone."""
+    """Warns of losses that a layer may have made for the first replica's part of its variable alone."""
     losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
     if not losses or len(given) == 1 or mode != ModeKeys.TRAIN:
         return
-    variables = v1.trainable_variables()
-    first, last = (v1.gradients(losses, [parts_of(variable)[place] for variable in variables]) for place in (0, -1))
-    pairs = zip(variables, first, last, strict=True)
-    apart = [variable.op.name for variable, one, other in pairs if one is not None and other is None]
-    if apart:
-        logger.warning(
-            "The regularization losses of %s count 1/%d in the gradients, as in tf.estimator: their layers make them "
-            "in the first replica of a graph alone. Add them to the loss in model_fn, such as `rate * "
-            "tf.nn.l2_loss(w)`, or let the model run in compiled functions.",
-            ", ".join(apart),
-            len(given),
-        )
+    logger.warning(
+        "The regularization losses %s may count 1/%d in the gradients, as in tf.estimator: layers of "
+        "tf.compat.v1.layers make them in the first replica of a graph alone. Add them to the loss in model_fn, such "
+        "as `rate * tf.nn.l2_loss(w)`, or let the model run in compiled functions.",
+        ", ".join(loss.op.name for loss in losses),
+        len(given),
+    )
 
 
 def _reduced(specs: Sequence[EstimatorSpec], given: Sequence[Batch]) -> Any:
