@@ -241,12 +241,13 @@ def outside_graphs(make: Callable[[], _T]) -> _T:
         return pool.submit(make).result()
 
 
-def scale_v1_losses(strategy: tf.distribute.Strategy, scale: bool) -> None:
+def scale_v1_losses(strategy: tf.distribute.Strategy, scale: bool) -> bool:
     """Says whether compat.v1 optimizers divide the loss by the number of replicas, whose gradients they add up.
 
-    tf.estimator switched this on for every model_fn. Can go with compat.v1.
+    tf.estimator switched this on for every model_fn. Returns whether they did before. Can go with compat.v1.
     """
-    strategy._scale_loss_for_estimator = scale
+    before, strategy._scale_loss_for_estimator = strategy._scale_loss_for_estimator, scale
+    return bool(before)
 
 
 def leaves_nothing_to_tune(dataset: tf.data.Dataset) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras.src import optimizers as keras_optimizers
+from tensorflow.python.distribute.cross_device_ops import CollectiveAllReduce
 from tensorflow.python.framework import func_graph
 from tensorflow.python.ops import lookup_ops, summary_ops_v2
 from tensorflow.python.training import checkpoint_utils
@@ -55,6 +56,43 @@ def named_updates(kind: Any) -> dict[str, Any]:
 @functools.cache
 def _class_named_after_op(kind: Any) -> Any:
     return type(kind.__name__, (kind,), {"__doc__": kind.__doc__, "name": property(lambda self: self._parent_op.name)})
+
+
+def is_loss_divided(graph: tf.Graph) -> bool:
+    """Returns whether an optimizer of `tf.compat.v1.train` has divided the loss of a graph by the number of replicas.
+
+    tf.estimator reported the mean of the replicas' losses then, and their sum otherwise. Can go with compat.v1.
+    """
+    return bool(graph._is_loss_scaled_by_optimizer) and (
+        tf.compat.v1.distribute.get_loss_reduction() == tf.distribute.ReduceOp.MEAN
+    )
+
+
+@contextlib.contextmanager
+def reduced_in_session(strategy: Any) -> Iterator[None]:
+    """Lets a strategy add up on one device where its replicas are no GPUs, as one that was made in a graph does.
+
+    A strategy that was made under eager execution has collective operations of CPUs, which wait for each other for ever
+    in a session. Can go with sessions.
+    """
+    extended = strategy.extended
+    before = getattr(extended, "_cross_device_ops", None)
+    if not isinstance(before, CollectiveAllReduce) or all("GPU" in device for device in extended.worker_devices):
+        yield
+        return
+    extended._cross_device_ops = tf.distribute.ReductionToOneDevice()
+    try:
+        yield
+    finally:
+        extended._cross_device_ops = before
+
+
+def keep_global_step_read(graph: tf.Graph, value: tf.Tensor) -> None:
+    """Says what the hooks of `tf.compat.v1.train` read as the global step of a graph.
+
+    They make it at the first need, which may be in the thread of one replica. Can go with compat.v1.
+    """
+    graph.add_to_collection("global_step_read_op_cache", value)
 
 
 AUTOGRAPH = "tensorflow.python.autograph"

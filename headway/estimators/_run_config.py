@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+import itertools
 import math
 import numbers
 import os
@@ -49,10 +50,15 @@ _WITHOUT_EFFECT: Final = {
 }
 # Of these, what the graph runtime heeds.
 _FOR_GRAPHS: Final = ("session_config", "device_fn", "session_creation_timeout_secs")
+# The strategies that TensorFlow still runs in a graph and a session; the others are for compiled functions.
+_STRATEGIES_IN_GRAPHS: Final = (
+    tf.distribute.MirroredStrategy,
+    tf.distribute.OneDeviceStrategy,
+    tf.compat.v1.distribute.MirroredStrategy,
+    tf.compat.v1.distribute.OneDeviceStrategy,
+)
 # What only compiled functions can do: name -> the value that asks for nothing.
 _FOR_FUNCTIONS: Final[dict[str, Any]] = {
-    "train_distribute": None,
-    "eval_distribute": None,
     "run_eagerly": False,
     "jit_compile": False,
     "gradient_clipping": None,
@@ -461,9 +467,15 @@ def _gpu_memory(name: str, value: Any) -> Any:
 
 def function_only_setting(config: RunConfig) -> str | None:
     """Returns the first setting that only the function runtime knows, as 'name=value'; None if there is none."""
+    strategies = (name for name in ("train_distribute", "eval_distribute") if not _works_in_graphs(config, name))
     changed = (name for name, neutral in _FOR_FUNCTIONS.items() if getattr(config, name) != neutral)
-    name = next(changed, None)
+    name = next(itertools.chain(strategies, changed), None)
     return None if name is None else f"{name}={_shown(getattr(config, name))}"
+
+
+def _works_in_graphs(config: RunConfig, name: str) -> bool:
+    strategy = getattr(config, name)
+    return strategy is None or isinstance(strategy, _STRATEGIES_IN_GRAPHS)
 
 
 def _check_together(config: RunConfig) -> None:
@@ -481,7 +493,7 @@ def _check_together(config: RunConfig) -> None:
     if config.runtime == "graph" and for_functions is not None:
         raise ValueError(
             f"`{for_functions}` is for compiled functions, and not for `runtime='graph'`, which does what tf.estimator "
-            "did, on one device. Leave one of them out."
+            "did, on one device or under MirroredStrategy or OneDeviceStrategy. Leave one of them out."
         )
     if config.deterministic and config.tf_random_seed is None:
         raise ValueError(

@@ -83,6 +83,8 @@ _NOW_OF = {
     **{(f"tf.summary.{kind}", "tensor"): "data=" for kind in ("audio", "image", "scalar", "text")},
     ("tf.summary.histogram", "values"): "data=",
 }
+# By position these are the same: the argument of TensorFlow 1, and today's.
+_RENAMED = {("labels", "y_true"), ("predictions", "y_pred"), ("t", "input")}
 _OPTIMIZERS = ("tf.keras.optimizers.", "tf.optimizers.", "keras.optimizers.")
 _OF_OPTIMIZERS = {
     "lr": "learning_rate=",
@@ -115,6 +117,44 @@ def verdict_on(name: str, argument: str) -> Verdict | None:
         text = ", or ".join([f"works under `{RUN_AS_TF1}`", *writes, f"write {old}"][:3])
         return Verdict(symbol, RUN_AS_TF1, text)
     return Verdict(symbol, EDIT, ", or ".join([*writes, f"write {old}"]))
+
+
+@functools.cache
+def verdict_on_place(name: str, position: int) -> Verdict | None:
+    """Returns what to do about an argument that a program of TensorFlow 1 gives by its position.
+
+    Args:
+      name: the function, as `headway.legacy._uses.canonical` writes it.
+      position: that of the argument, from 0.
+
+    Returns:
+      None where the function takes the same there as in TensorFlow 1, or is not known in both.
+    """
+    if not name.startswith("tf.") or name.startswith(_V1) or not _bilingual.means_v1(name):
+        return None
+    old = f"{_V1}{name.removeprefix('tf.')}"
+    before, now = _in_order(_found(old)), _in_order(_found(name))
+    if not now or position >= len(before):
+        return None
+    argument, taken = before[position], now[position] if position < len(now) else None
+    renamed = _NOW_OF.get((name, argument), _NOW.get(argument))
+    if argument == taken or renamed == f"{taken}=" or (argument, taken) in _RENAMED:
+        return None
+    what = f"today it is {taken}" if taken else "today there is none"
+    meant = f"argument {position + 1} is {argument} in TensorFlow 1, and {what}"
+    return Verdict(f"{name}({argument})", RUN_AS_TF1, f"{meant}: works under `{RUN_AS_TF1}`, or write {old}")
+
+
+def _in_order(function: Any) -> list[str]:
+    """Returns the names of the arguments that a function takes by position; none if its signature does not tell."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        return []
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter.name for parameter in parameters if parameter.kind in by_position]
 
 
 def _found(name: str) -> Any:

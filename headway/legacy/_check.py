@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from headway.legacy._report import EDIT, Finding, Report
-from headway.legacy._uses import arguments_of, uses_of
+from headway.legacy._report import EDIT, RUN_AS_TF1, Finding, Report
+from headway.legacy._uses import arguments_of, places_of, uses_of
 
 
 def check(*paths: str | os.PathLike[str]) -> Report:
@@ -58,6 +58,10 @@ def check(*paths: str | os.PathLike[str]) -> Report:
         verdicts = [(use, _symbols.verdict_on(use.name)) for use in uses]
         given = arguments_of(source, str(file), _symbols.exists)
         verdicts += [(use, _arguments.verdict_on(use.name, use.argument)) for use in given]
+        if any(verdict is not None and verdict.kind == RUN_AS_TF1 for _, verdict in verdicts):
+            # Elsewhere in a file, nothing tells the order of TensorFlow 1 from today's.
+            places = places_of(source, str(file), _symbols.exists)
+            verdicts += [(use, _arguments.verdict_on_place(use.name, use.position)) for use in places]
         for use, verdict in sorted(verdicts, key=lambda pair: (pair[0].line, pair[0].column)):
             if verdict is not None:
                 findings.append(Finding(str(file), use.line, use.column, verdict.symbol, verdict.kind, verdict.advice))

@@ -47,6 +47,17 @@ class Argument(Use):
     argument: str
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class Place(Use):
+    """One place in a program where it gives a function an argument by its position.
+
+    Attributes:
+      position: from 0.
+    """
+
+    position: int
+
+
 def canonical(name: str) -> str:
     """Returns the one way in which a name is written here, of several that mean the same.
 
@@ -75,7 +86,7 @@ def uses_of(source: str | bytes, path: str, exists: Callable[[str], bool]) -> li
     Raises:
       SyntaxError: if it is no Python.
     """
-    return sorted({use for use in _read(source, path, exists) if not isinstance(use, Argument)})
+    return sorted({use for use in _read(source, path, exists) if not isinstance(use, (Argument, Place))})
 
 
 def arguments_of(source: str | bytes, path: str, exists: Callable[[str], bool]) -> list[Argument]:
@@ -84,6 +95,14 @@ def arguments_of(source: str | bytes, path: str, exists: Callable[[str], bool]) 
     Args and Raises are those of `uses_of`.
     """
     return sorted({use for use in _read(source, path, exists) if isinstance(use, Argument)})
+
+
+def places_of(source: str | bytes, path: str, exists: Callable[[str], bool]) -> list[Place]:
+    """Returns the arguments that a program gives by position to functions of TensorFlow and Keras.
+
+    Args and Raises are those of `uses_of`.
+    """
+    return sorted({use for use in _read(source, path, exists) if isinstance(use, Place)})
 
 
 @functools.lru_cache(maxsize=1)
@@ -156,6 +175,10 @@ class _Reader(ast.NodeVisitor):
                 if keyword.arg is not None:
                     place = keyword.value.lineno, node.func.col_offset + 1
                     self.uses.append(Argument(*place, name, keyword.arg))
+            for position, argument in enumerate(node.args):
+                if isinstance(argument, ast.Starred):
+                    break
+                self.uses.append(Place(argument.lineno, node.func.col_offset + 1, name, position))
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:

@@ -197,6 +197,48 @@ def test_arguments_that_are_gone(call: str, tmp_path: pathlib.Path) -> None:
     assert advice in found[0].advice
 
 
+PLACES = {
+    "tf.nn.dropout(x, 0.5)": "tf.nn.dropout(keep_prob)  argument 2 is keep_prob in TensorFlow 1, and today it is rate",
+    "tf.argmax(x, 1, 'best')": "tf.argmax(name)  argument 3 is name in TensorFlow 1, and today it is output_type",
+    "tf.nn.embedding_lookup(t, i, 'div')": "tf.nn.embedding_lookup(partition_strategy)  argument 3 is",
+    "tf.gather(x, i, None, 'rows')": "tf.gather(name)  argument 4 is name in TensorFlow 1, and today it is axis",
+    "tf.boolean_mask(x, m, 'some')": "tf.boolean_mask(name)  argument 3 is name in TensorFlow 1, and today it is axis",
+    "tf.nn.moments(x, [0], None, 'both')": "tf.nn.moments(name)  argument 4 is name in TensorFlow 1, and today it is",
+    "tf.reduce_sum(x, 1, True, 'sum', None)": "tf.reduce_sum(reduction_indices)  argument 5 is reduction_indices in "
+    "TensorFlow 1, and today there is none",
+}
+
+
+@pytest.mark.parametrize("call", PLACES)
+def test_positions_that_mean_something_else(call: str, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"import tensorflow as tf\nx = tf.placeholder(tf.float32)\n{call}\n")
+    found = [finding for finding in legacy.check(program).findings if finding.line == 3]
+    assert [finding.kind for finding in found] == [TF1]
+    assert f"{found[0].name}  {found[0].advice}".startswith(PLACES[call])
+    # The same in a program that nothing tells to be one of TensorFlow 1 means what it says.
+    program.write_text(f"import tensorflow as tf\n{call}\n")
+    assert not legacy.check(program).findings
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "tf.nn.conv2d(x, f, 1, 'SAME')",
+        "tf.reduce_sum(x, 1, True)",
+        "tf.expand_dims(x, 1)",
+        "tf.nn.softmax(x, 1)",
+        "tf.nn.max_pool(x, 2, 2, 'SAME')",
+        "tf.concat(*xs, 'name')",
+        "tf.compat.v1.nn.dropout(x, 0.5)",
+    ],
+)
+def test_positions_that_mean_the_same(call: str, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"import tensorflow as tf\nx = tf.placeholder(tf.float32)\n{call}\n")
+    assert not [finding for finding in legacy.check(program).findings if finding.name.endswith(")")]
+
+
 @pytest.mark.parametrize(
     "call",
     [

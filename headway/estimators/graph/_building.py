@@ -9,28 +9,39 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from headway import _tensorflow
+from headway import _tensorflow, _tensorflow_v1
 from headway._context import NeedsFunctions
+from headway._log import logger
 from headway._spec import EstimatorSpec
 from headway.estimators._model import dtype_policy, invoke
 from headway.estimators._runtime import Setup
-from headway.estimators.graph._input import GraphInput
+from headway.estimators.graph._replicas import opened
 
 v1 = tf.compat.v1
 
 
 @contextlib.contextmanager
-def fresh_graph(setup: Setup) -> Iterator[Any]:
-    """Makes a graph with the seed, the devices and the global step of a run the default one."""
+def fresh_graph(setup: Setup, strategy: Any = None) -> Iterator[Any]:
+    """Makes a graph with the seed, the devices and the global step of a run the default one.
+
+    Args:
+      setup: what the estimator was made of.
+      strategy: the strategy whose scope is to be open in the graph, or None for one device.
+    """
     config, graph = setup.config, tf.Graph()
-    with graph.as_default(), graph.device(config.device_fn):
+    devices = graph.device(config.device_fn) if strategy is None else opened(strategy)
+    if strategy is not None and config.device_fn is not None:
+        logger.warning("`device_fn` has no effect under %s, which places the variables.", type(strategy).__name__)
+    with graph.as_default(), devices:
         v1.set_random_seed(config.tf_random_seed)
-        v1.train.create_global_step(graph)
+        step = v1.train.create_global_step(graph)
+        if strategy is not None:
+            _tensorflow_v1.keep_global_step_read(graph, strategy.extended.read_var(step))
         yield graph
 
 
-def spec_in_graph(setup: Setup, batch: GraphInput, mode: str, *, refuses_keras: bool = False) -> EstimatorSpec:
-    """Calls the model_fn in the current graph.
+def spec_in_graph(setup: Setup, features: Any, labels: Any, mode: str, *, refuses_keras: bool = False) -> EstimatorSpec:
+    """Calls the model_fn in the current graph, on one device or in one replica.
 
     Raises:
       NeedsFunctions: if Keras 3 makes a variable, and `refuses_keras`; or if it makes one that a step updates.
@@ -50,7 +61,7 @@ def spec_in_graph(setup: Setup, batch: GraphInput, mode: str, *, refuses_keras: 
             return next_creator(**{**kwargs, "name": f"{path}/{kwargs['name']}"})
 
     with tf.variable_creator_scope(creator), _tensorflow.fresh_keras_names(), dtype_policy(setup.config.dtype_policy):
-        return invoke(setup.model_fn, setup.params, setup.config, batch.features, batch.labels, mode)
+        return invoke(setup.model_fn, setup.params, setup.config, features, labels, mode)
 
 
 def session_config(setup: Setup) -> Any:

@@ -44,15 +44,14 @@ def evaluate(
 
     Args:
       setup: what the estimator was made of.
-      spec: what model_fn returned.
+      spec: what model_fn returned, with the metrics of `with_loss`.
       batch: the input.
       hooks: the user's hooks, of both kinds.
       steps: number of batches, or None.
       path: the checkpoint, or None for initial values.
       first: hooks that set the variables.
     """
-    pairs = _checked_metrics(spec)
-    pairs["loss"] = v1.metrics.mean(spec.loss)
+    pairs = spec.eval_metric_ops
     values = {name: value for name, (value, _) in pairs.items()}
     update = tf.group(*[tf.nest.flatten(update) for _, update in pairs.values()])
     values["global_step"] = v1.train.get_global_step()
@@ -80,7 +79,13 @@ def _with_metrics(scaffold: Any) -> Any:
     return v1.train.Scaffold(local_init_op=local_init, copy_from_scaffold=scaffold)
 
 
-def _checked_metrics(spec: EstimatorSpec) -> dict[str, Any]:
+def with_loss(spec: EstimatorSpec, present: Any = None) -> EstimatorSpec:
+    """Returns a spec whose metrics are checked, with `loss` among them; called where model_fn was.
+
+    Args:
+      spec: what model_fn returned.
+      present: whether the batch was there: that without rows may have any loss, which does not count. None: it was.
+    """
     pairs: dict[str, Any] = dict(spec.eval_metric_ops or {})
     for name, metric in pairs.items():
         if name in _RESERVED:
@@ -93,4 +98,10 @@ def _checked_metrics(spec: EstimatorSpec) -> dict[str, Any]:
                 f"The metric {name!r} is a Keras metric, whose updates a session cannot see. Give a pair of "
                 "`tf.compat.v1.metrics`, or run the model with RunConfig(runtime='function')."
             )
-    return pairs
+    if present is None:
+        pairs["loss"] = v1.metrics.mean(spec.loss)
+    else:
+        pairs["loss"] = v1.metrics.mean(
+            tf.where(present, spec.loss, tf.zeros_like(spec.loss)), tf.cast(present, tf.float32)
+        )
+    return spec._replace(eval_metric_ops=pairs)

@@ -13,7 +13,6 @@ from headway._spec import ModeKeys
 from headway.estimators import _saved_model
 from headway.estimators._runtime import ExportRequest, Setup
 from headway.estimators.graph._building import fresh_graph, session_config, spec_in_graph
-from headway.estimators.graph._input import GraphInput
 
 v1 = tf.compat.v1
 
@@ -43,8 +42,7 @@ def _add(
 ) -> None:
     with fresh_graph(setup):
         receiver = _saved_model.checked_receiver(receiver_fn())
-        batch = GraphInput(receiver.features, _saved_model.labels_of(receiver, mode))
-        spec = spec_in_graph(setup, batch, mode)
+        spec = spec_in_graph(setup, receiver.features, _saved_model.labels_of(receiver, mode), mode)
         kinds = _saved_model.export_outputs(spec)
         outputs = {key: output.signature_outputs for key, output in kinds.items()}
         if mode == ModeKeys.TRAIN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +14,7 @@ from headway.estimators import _input, _structure
 from headway.estimators._checkpoints import Checkpoint
 from headway.estimators._runtime import Setup
 from headway.estimators._session_input import is_stream
+from headway.estimators.graph._replicas import Batch, batches
 from headway.input_pipelines import Pipeline, from_dataset
 from headway.input_pipelines._streams import DatasetPipeline
 
@@ -62,6 +63,8 @@ class GraphInput:
       hooks: those that start the input.
       ends: whether it can end: tensors that come from no dataset or queue are the same for ever.
       place: where the input begins; None where its batches cannot be counted.
+      replicas: the batches of the replicas of a strategy, of which `features` and `labels` are the first; without a
+        strategy, none.
     """
 
     features: Any
@@ -69,9 +72,12 @@ class GraphInput:
     hooks: list[Any] = dataclasses.field(default_factory=list)
     ends: bool = False
     place: Place | None = None
+    replicas: Sequence[Batch] = ()
 
 
-def batch_of(input_fn: Callable[..., Any], mode: str, setup: Setup, latest: Checkpoint | None = None) -> GraphInput:
+def batch_of(
+    input_fn: Callable[..., Any], mode: str, setup: Setup, latest: Checkpoint | None = None, strategy: Any = None
+) -> GraphInput:
     """Calls `input_fn` in the current graph.
 
     Args:
@@ -80,10 +86,12 @@ def batch_of(input_fn: Callable[..., Any], mode: str, setup: Setup, latest: Chec
       setup: what the estimator was made of.
       latest: the checkpoint that training goes on from, or None. The input goes on as well if its run was interrupted.
 
+      strategy: the strategy whose replicas get a batch each, or None.
+
     Raises:
-      ValueError: if it returns something else.
+      ValueError: if it returns something else; or no dataset, under a strategy.
     """
-    result = _input.result_of(input_fn, mode, setup.params, setup.config, tf.distribute.get_strategy())
+    result = _input.result_of(input_fn, mode, setup.params, setup.config, strategy or tf.distribute.get_strategy())
     if result is None:
         raise ValueError(
             "input_fn returned None. It must return a tf.data.Dataset, a headway pipeline, (features, labels), or "
@@ -100,7 +108,16 @@ def batch_of(input_fn: Callable[..., Any], mode: str, setup: Setup, latest: Chec
             place, dataset = _placed(result, setup, latest)
             iterator = v1.data.make_initializable_iterator(dataset)
             hooks.append(IteratorHook(iterator))
+            if strategy is not None:
+                replicas = batches(iterator, dataset.element_spec, strategy, mode)
+                return GraphInput(replicas[0].features, replicas[0].labels, hooks, True, place, replicas)
             batch = iterator.get_next()
+        elif strategy is not None:
+            raise ValueError(
+                f"Under {type(strategy).__name__} an input_fn must return a tf.data.Dataset or a headway pipeline, of "
+                f"which each replica takes a batch. Received: {type(result).__name__}. Return the dataset instead of "
+                "an iterator or its tensors."
+            )
         else:
             if latest is not None:
                 logger.info("The input starts anew: it is no dataset, so its batches cannot be counted.")

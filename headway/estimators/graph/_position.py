@@ -17,22 +17,24 @@ _FILE = re.compile(r"^(model\.ckpt-\d+)(\.[^.]+)?\.input\.")
 
 
 class PositionHook(tf.compat.v1.train.SessionRunHook):
-    """Counts the batches of a run.
+    """Counts the batches of a run, of all replicas together.
 
     Args:
       start: number of batches before the first.
+      per_step: number of batches that a step takes.
 
     Attributes:
       taken: number of batches that the steps up to now have taken, the one under way counted.
     """
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, per_step: int = 1) -> None:
         self.taken = start
+        self._per_step = per_step
 
     def before_run(self, run_context: Any) -> None:
-        """Counts the batch of the step that begins: hooks save when it is done, before those behind them are told."""
+        """Counts the batches of the step that begins: hooks save when it is done, before those behind them are told."""
         del run_context
-        self.taken += 1
+        self.taken += self._per_step
 
 
 class PositionListener(CheckpointSaverListener):

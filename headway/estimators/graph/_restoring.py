@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
 from headway.estimators._runtime import Setup
 from headway.estimators._variables import Entry
 from headway.estimators._warm_start import warm_start_values
+from headway.estimators.graph._replicas import parts_of
 
 v1 = tf.compat.v1
 
@@ -70,7 +71,8 @@ class ValuesHook(tf.compat.v1.train.SessionRunHook):
         del coord
         values, self._values = self._values, []
         for variable, value in values:
-            variable.load(np.asarray(value, variable.dtype.as_numpy_dtype), session)
+            for part in parts_of(variable):
+                part.load(np.asarray(value, variable.dtype.as_numpy_dtype), session)
 
 
 def warm_start_hooks(setup: Setup, path: str | None, *, complete: bool) -> list[Any]:
@@ -94,5 +96,17 @@ def warm_start_hooks(setup: Setup, path: str | None, *, complete: bool) -> list[
 
 def values_hook(session: Any) -> ValuesHook:
     """Returns the hook that takes the values of the variables in another session, as they are now."""
-    now = session.run({variable.op.name: variable for variable in session.graph.get_collection("variables")})
+    variables = {variable.op.name: variable for variable in session.graph.get_collection("variables")}
+    parts = session.run({name: list(parts_of(variable)) for name, variable in variables.items()})
+    now = {name: _whole(variables[name], values) for name, values in parts.items()}
     return ValuesHook(lambda variables: {name: now[name] for name in variables if name in now})
+
+
+def _whole(variable: Any, values: Sequence[Any]) -> Any:
+    """Returns what a checkpoint holds of a variable that has these values in the replicas."""
+    apart = variable.synchronization == tf.VariableSynchronization.ON_READ
+    if apart and variable.aggregation == tf.VariableAggregation.MEAN:
+        return np.mean(values, axis=0)
+    if apart and variable.aggregation == tf.VariableAggregation.SUM:
+        return np.sum(values, axis=0)
+    return values[0]

@@ -19,6 +19,7 @@ from headway.estimators.graph._building import fresh_graph, spec_in_graph
 from headway.estimators.graph._hooks import SessionRun
 from headway.estimators.graph._input import GraphInput, batch_of
 from headway.estimators.graph._kept import KeptSession, can_be_fed, is_keepable, placeholders_like
+from headway.estimators.graph._replicas import Batch, spec_of_all, strategy_of
 from headway.estimators.graph._restoring import values_hook, warm_start_hooks
 
 
@@ -48,7 +49,7 @@ class GraphRuntime(Runtime):
     def why_not_built(self, input_fn: Callable[..., Any], mode: str) -> Exception | None:
         """Makes the graph, and throws it away; returns the error if there is one."""
         try:
-            with fresh_graph(self._setup):
+            with self._graph_of(mode):
                 self._spec(self._batch(input_fn, mode), mode)
         except Exception as error:
             return error
@@ -65,8 +66,7 @@ class GraphRuntime(Runtime):
         latest: Checkpoint | None,
     ) -> None:
         """See `Runtime.train`."""
-        setup = self._setup
-        with fresh_graph(setup):
+        with self._graph_of(ModeKeys.TRAIN):
             batch = self._batch(input_fn, ModeKeys.TRAIN, latest)
             spec = self._spec(batch, ModeKeys.TRAIN)
             self._train(spec, batch, hooks, listeners, steps=steps, max_steps=max_steps, latest=latest)
@@ -83,7 +83,7 @@ class GraphRuntime(Runtime):
         """See `Runtime.evaluate`."""
         setup, config = self._setup, self._setup.config
         first, path, shown = self._start(checkpoint_path)
-        with fresh_graph(setup):
+        with self._graph_of(ModeKeys.EVAL):
             batch = self._batch(input_fn, ModeKeys.EVAL)
             spec = self._spec(batch, ModeKeys.EVAL)
             result = _evaluate.evaluate(setup, spec, batch, hooks, steps=steps, path=path, first=first)
@@ -155,12 +155,21 @@ class GraphRuntime(Runtime):
         """See `Runtime.export`."""
         return _export.export(self._setup, request)
 
+    def _graph_of(self, mode: str) -> Any:
+        return fresh_graph(self._setup, strategy_of(self._setup.config, mode))
+
     def _spec(self, batch: GraphInput, mode: str) -> EstimatorSpec:
-        with _context.refused():
-            return spec_in_graph(self._setup, batch, mode, refuses_keras=self._refuses_keras)
+        def call(one: Batch) -> EstimatorSpec:
+            with _context.refused():
+                spec = spec_in_graph(self._setup, one.features, one.labels, mode, refuses_keras=self._refuses_keras)
+            return _evaluate.with_loss(spec, one.present) if mode == ModeKeys.EVAL else spec
+
+        if batch.replicas:
+            return spec_of_all(strategy_of(self._setup.config, mode), batch.replicas, call)
+        return call(Batch(batch.features, batch.labels))
 
     def _batch(self, input_fn: Callable[..., Any], mode: str, latest: Checkpoint | None = None) -> GraphInput:
-        batch = batch_of(input_fn, mode, self._setup, latest)
+        batch = batch_of(input_fn, mode, self._setup, latest, strategy_of(self._setup.config, mode))
         self.seen = _structure.spec_of(batch.features)
         return batch
 

@@ -57,7 +57,7 @@ def train(
     chief_only = in_session.of(spec.training_chief_hooks)
     _add_saver(setup, scaffold)
     if batch.place is not None:
-        count = PositionHook(batch.place.start)
+        count = PositionHook(batch.place.start, max(1, len(batch.replicas)))
         first.append(count)
         listeners = [PositionListener(setup.directory, batch.place, count), *listeners]
     savers = _saver_hooks(setup, scaffold, [*everywhere, *chief_only], listeners)
