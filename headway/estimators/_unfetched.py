@@ -15,7 +15,7 @@ import tensorflow as tf
 from headway._context import StepContext
 from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
-from headway.estimators import _hooks
+from headway.estimators import _branches, _hooks
 from headway.estimators._variables import GLOBAL_STEP, Call, Entry, VariableStore
 
 _READS = ("ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp", "Identity")
@@ -42,6 +42,11 @@ _KEPT = (
     "What Keras layers update is updated in each step of training: %s. In a session it was only if the train_op waited "
     "for the layers' updates."
 )
+_IN_BRANCHES = (
+    "Updates of %s run whenever the branch of tf.cond or the body of the loop does that they stand in. A session ran "
+    "them only if the branch returned them or waited for them, which this one does not: remove them if they are not "
+    "meant."
+)
 
 
 @dataclasses.dataclass
@@ -53,16 +58,19 @@ class Updates:
         calls of Python.
       reached: all operations that a session would have run.
       kept: names of variables whose layers of Keras update them all the same.
+      in_branches: names of variables that branches and loops update all the same; see `_branches`.
     """
 
     operations: dict[tf.Operation, set[str]] = dataclasses.field(default_factory=dict)
     reached: set[tf.Operation] = dataclasses.field(default_factory=set)
     kept: set[str] = dataclasses.field(default_factory=set)
+    in_branches: set[str] = dataclasses.field(default_factory=set)
 
     def add(self, other: Updates) -> None:
         """Adds those of another replica in the same graph, whose operations each of them may see."""
         self.reached |= other.reached
         self.kept |= other.kept
+        self.in_branches |= other.in_branches
         both = {**self.operations, **other.operations}
         self.operations = {op: names for op, names in both.items() if op not in self.reached}
 
@@ -91,8 +99,9 @@ class Notes:
         self._tell(logger.warning, _NOT_LEFT_OUT, found.names(), how)
 
     def kept(self, found: Updates) -> None:
-        """Names what Keras layers update."""
+        """Names what Keras layers update, and branches and loops."""
         self._tell(logger.warning, _KEPT, sorted(found.kept))
+        self._tell(logger.warning, _IN_BRANCHES, sorted(found.in_branches))
 
     def _tell(self, log: Callable[..., None], text: str, names: list[str], *rest: str) -> None:
         if names and text not in self._told:
@@ -143,6 +152,8 @@ def updates(
     others = {name: entry for name, entry in entries.items() if name not in own}
     found.operations |= {op: set() for op in graph.get_operations() if op not in reached and _is_other_effect(op)}
     found.kept = set().union(*(names for op, names in _updates(graph, others, store.strategy) if op not in reached))
+    running = [op for op in graph.get_operations() if op not in found.operations]
+    found.in_branches = _branches.dangling(graph, running, _handles(graph, own, store.strategy))
     return found
 
 
@@ -196,15 +207,7 @@ def _updates(
       strategy: the strategy under which they live.
       local: further variables, whose names are not told.
     """
-    names: dict[int, set[str]] = {
-        id(part.handle): {name} if name else set()
-        for name, variable in [
-            *((name, entry.variable) for name, entry in entries.items() if entry.role != "random"),
-            *(("", variable) for variable in local),
-        ]
-        for part in strategy.experimental_local_results(variable)
-    }
-    inner = {id(inside): names[id(outside)] for outside, inside in graph.captures if id(outside) in names}
+    inner = _handles(graph, entries, strategy, local)
     found = []
     for op in graph.get_operations():
         if op.type in _READS or (op.type.startswith(_DRAWS) and op.type not in _CALLS):
@@ -215,6 +218,19 @@ def _updates(
         if any(id(tensor) in inner for tensor in inputs):
             found.append((op, set().union(*(inner.get(id(tensor), set()) for tensor in inputs))))
     return found
+
+
+def _handles(
+    graph: Any, entries: Mapping[str, Entry], strategy: tf.distribute.Strategy, local: Iterable[Any] = ()
+) -> dict[int, frozenset[str]]:
+    """Returns the names of variables by the `id` of their handles in `graph`; see `_updates`."""
+    variables = [(frozenset({name}), entry.variable) for name, entry in entries.items() if entry.role != "random"]
+    names = {
+        id(part.handle): own
+        for own, variable in [*variables, *((frozenset[str](), variable) for variable in local)]
+        for part in strategy.experimental_local_results(variable)
+    }
+    return {id(inside): names[id(outside)] for outside, inside in graph.captures if id(outside) in names}
 
 
 def _written_inputs(op: tf.Operation) -> list[tf.Tensor]:

@@ -68,6 +68,62 @@ def test_what_is_left_out_is_told_once_by_name(tmp_path: pathlib.Path, caplog: p
     assert value("global_step") == 3
 
 
+def test_what_branches_and_loops_update_unasked_is_told_once_by_name(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def body(x: Any, step: Any) -> Any:
+        counts = {name: counter(name) for name in ("unasked", "nested", "looped", "returned", "waited")}
+        counts["otherwise"] = counter("otherwise")
+
+        def taken() -> Any:
+            counts["unasked"].assign_add(1.0)
+            returned = counts["returned"].assign_add(1.0)
+            with tf.control_dependencies([counts["waited"].assign_add(1.0)]):
+                returned = tf.identity(returned)
+            return returned + tf.cond(returned > 0.0, nested, lambda: 0.0)
+
+        def nested() -> Any:
+            counts["nested"].assign_add(1.0)
+            return tf.constant(0.0)
+
+        def not_taken() -> Any:
+            counts["otherwise"].assign_add(1.0)
+            return tf.constant(0.0)
+
+        def turn(i: Any) -> Any:
+            counts["looped"].assign_add(1.0)
+            return i + 1
+
+        extra = tf.cond(tf.reduce_sum(x) > 0.0, taken, not_taken)
+        turns = tf.while_loop(lambda i: i < 2, turn, [0])
+        loss = tf.reduce_mean(tf.square(x @ weight())) + 0.0 * extra + 0.0 * tf.cast(turns, tf.float32)
+        return loss, descent(loss, step)
+
+    value = trained(body, tmp_path)
+    (told,) = _told(caplog, "branch of tf.cond")
+    assert "Updates of looped, nested, otherwise, unasked run whenever" in told
+    counts = {name: value(name) for name in ("unasked", "nested", "looped", "returned", "waited", "otherwise")}
+    assert counts == {"unasked": 3, "nested": 3, "looped": 6, "returned": 3, "waited": 3, "otherwise": 0}
+
+
+def test_branches_whose_updates_are_asked_for_need_no_words(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def body(x: Any, step: Any) -> Any:
+        w, count = weight(), counter("count")
+        loss = tf.reduce_mean(tf.square(x @ w))
+        optimizer = v1.train.MomentumOptimizer(0.01, 0.9)
+        gradients = optimizer.compute_gradients(loss, [w])
+        each_second = tf.cond(
+            tf.equal(step % 2, 0), lambda: tf.group(optimizer.apply_gradients(gradients)), lambda: tf.no_op()
+        )
+        counted = tf.cond(tf.reduce_sum(x) > 0.0, lambda: count.assign_add(1.0), lambda: count.read_value())
+        return loss, tf.group(each_second, counted, step.assign_add(1))
+
+    assert trained(body, tmp_path)("count") == 3
+    assert not _told(caplog, "branch of tf.cond")
+
+
 def by_v1(loss: Any, w: Any, step: Any) -> Any:
     del w
     return descent(loss, step)

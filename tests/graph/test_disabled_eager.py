@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
-PROGRAM = pathlib.Path(__file__).with_name("old_program.py")
-ROOT = pathlib.Path(__file__).parents[2]
+from tests.graph.golden import found_by
 
 
 @pytest.mark.parametrize("what", ["behavior", "eager"])
 def test_an_old_program_runs(what: str, tmp_path: pathlib.Path) -> None:
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), what, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    found = json.loads(line.removeprefix("FOUND "))
+    found, _ = found_by("old_program.py", what, str(tmp_path))
     assert found["before"] == ([False] * 6 if what == "behavior" else [False] + [True] * 5)
     assert found["rounds"] == 8
     for name in ("custom", "canned", "keras"):

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
-import json
 import logging
-import math
-import os
 import pathlib
-import subprocess
-import sys
 import types
 from typing import Any
 
@@ -21,12 +15,10 @@ import tensorflow as tf
 
 import headway
 from headway import _tensorflow_v1, estimators
+from tests.graph import golden as golden_values
 
 pytest.importorskip("tf_keras")
 v1 = tf.compat.v1
-_GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "replicas"
-PROGRAM = pathlib.Path(__file__).with_name("old_replicas.py")
-ROOT = pathlib.Path(__file__).parents[2]
 GRAPH = types.SimpleNamespace(
     Estimator=headway.Estimator,
     EstimatorSpec=headway.EstimatorSpec,
@@ -34,41 +26,13 @@ GRAPH = types.SimpleNamespace(
     layers=_tensorflow_v1.keras_2_of_v1("layers"),
 )
 
-
-def _programs() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("replicas_programs", _GOLDEN / "programs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-programs = _programs()
-golden = json.loads((_GOLDEN / "replicas.json").read_text("utf-8"))
-
-
-def _difference(ours: Any, golden: Any, where: str = "") -> str | None:
-    """Returns where the first difference is, or None."""
-    if isinstance(golden, dict) and isinstance(ours, dict):
-        if ours.keys() != golden.keys():
-            return f"{where}: {sorted(ours)} instead of {sorted(golden)}"
-        found = (_difference(ours[key], golden[key], f"{where}/{key}") for key in golden)
-        return next(filter(None, found), None)
-    if isinstance(golden, list) and isinstance(ours, (list, tuple)):
-        if len(ours) != len(golden):
-            return f"{where}: {ours} instead of {golden}"
-        found = (_difference(a, b, f"{where}[{i}]") for i, (a, b) in enumerate(zip(ours, golden, strict=True)))
-        return next(filter(None, found), None)
-    if isinstance(golden, float) and isinstance(ours, (int, float)):
-        return None if math.isclose(ours, golden, rel_tol=1e-5, abs_tol=2e-6) else f"{where}: {ours} not {golden}"
-    return None if ours == golden else f"{where}: {ours!r} instead of {golden!r}"
+programs, golden = golden_values.load("replicas", "programs"), golden_values.values("replicas")
 
 
 @pytest.mark.parametrize("name", sorted(programs.PROGRAMS))
 def test_two_replicas_are_those_of_the_original(name: str, mirrored: Any, tmp_path: pathlib.Path) -> None:
     ours = programs.PROGRAMS[name](GRAPH, str(tmp_path / "model"), mirrored)
-    assert _difference(ours, golden[name]) is None
+    assert golden_values.difference(ours, golden[name]) is None
 
 
 STRATEGIES = {
@@ -84,7 +48,7 @@ def test_one_device_with_the_whole_batch_ends_with_the_same_weights(
     name: str, strategy: str, tmp_path: pathlib.Path
 ) -> None:
     ours = programs.PROGRAMS[name](GRAPH, str(tmp_path / "model"), STRATEGIES[strategy]())
-    assert _difference(ours, golden[name]) is None
+    assert golden_values.difference(ours, golden[name]) is None
 
 
 def test_a_mirrored_strategy_of_one_device(tmp_path: pathlib.Path) -> None:
@@ -92,7 +56,7 @@ def test_a_mirrored_strategy_of_one_device(tmp_path: pathlib.Path) -> None:
     with tf.Graph().as_default():
         strategy = v1.distribute.MirroredStrategy(["CPU:0"])
     ours = programs.PROGRAMS["momentum"](GRAPH, str(tmp_path / "model"), strategy)
-    assert _difference(ours, golden["momentum"]) is None
+    assert golden_values.difference(ours, golden["momentum"]) is None
 
 
 def test_every_program_has_a_golden_value() -> None:
@@ -166,7 +130,7 @@ def test_train_and_evaluate(mirrored: Any, tmp_path: pathlib.Path) -> None:
     eval_spec = headway.EvalSpec(programs.rows(mirrored, 1, 8), steps=None, throttle_secs=0)
     result, _ = headway.train_and_evaluate(est, train_spec, eval_spec)
     # The program "momentum" reaches the same step by two calls of train.
-    assert _difference(programs.values(est), golden["momentum"]["values"]) is None
+    assert golden_values.difference(programs.values(est), golden["momentum"]["values"]) is None
     assert result["loss"] == pytest.approx(golden["momentum"]["eval"]["loss"], rel=1e-5)
 
 
@@ -252,7 +216,7 @@ def test_a_hook_of_sessions_takes_a_strategy_to_the_graph(
     auto = types.SimpleNamespace(**{**vars(GRAPH), "RunConfig": estimators.RunConfig})
     with caplog.at_level(logging.INFO, "headway"):
         ours = programs.PROGRAMS["hooks"](auto, str(tmp_path / "model"), mirrored)
-    assert _difference(ours, golden["hooks"]) is None
+    assert golden_values.difference(ours, golden["hooks"]) is None
     assert "The model runs in the graph runtime: the hook Recorder works in a session" in caplog.text
 
 
@@ -273,15 +237,6 @@ def test_a_model_of_keras_3_stays_in_functions(
 
 @pytest.mark.parametrize("what", ["behavior", "eager"])
 def test_an_old_program_with_a_strategy_runs_in_a_graph(what: str, tmp_path: pathlib.Path) -> None:
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), what, str(tmp_path / "model")],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    assert _difference(json.loads(line.removeprefix("FOUND ")), golden["momentum"]) is None
-    assert "The model runs in the graph runtime: eager execution is disabled" in done.stderr
+    found, log = golden_values.found_by("old_replicas.py", what, str(tmp_path / "model"))
+    assert golden_values.difference(found, golden["momentum"]) is None
+    assert "The model runs in the graph runtime: eager execution is disabled" in log
