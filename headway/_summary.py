@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from headway import _context, _tensorflow
+from headway import _context
 
 # A tensor, or a function that returns one; TensorFlow is untyped, so a checker sees the first as Any.
 Value: TypeAlias = "Any | Callable[[], Any]"
@@ -53,8 +53,7 @@ def serialized(context: _context.StepContext) -> tf.Tensor:
         parts = zip(context.summaries, values, strict=True)
         return tf.strings.join([writer(tag=tag, values=value) for (writer, tag, _), value in parts])
 
-    with _tensorflow.branches_in_functions():
-        return tf.cond(context.record, write, lambda: tf.constant(""))
+    return tf.cond(context.record, write, lambda: tf.constant(""))
 
 
 def _scalar_summary(*, tag: str, values: tf.Tensor) -> tf.Tensor:

@@ -84,17 +84,6 @@ def executing_eagerly() -> contextlib.AbstractContextManager[None]:
     return scope
 
 
-def branches_in_functions() -> contextlib.AbstractContextManager[None]:
-    """Returns a scope in which `tf.cond` keeps its branches as functions, which cost nothing while they are not taken.
-
-    Elsewhere TensorFlow merges the branches into the graph around them: each operation of the branch that is not taken
-    is then gone through, and each tensor that the branch uses passes a switch, in each step. Can go when `tf.cond` has
-    an option for it.
-    """
-    scope: contextlib.AbstractContextManager[None] = eager_context.function_executor_type("SINGLE_THREADED_EXECUTOR")
-    return scope
-
-
 def _set_tf2(enabled: bool) -> None:
     (tf2.enable if enabled else tf2.disable)()
     callbacks = v2_compat._DATA_V2_CALLBACKS
