@@ -144,7 +144,7 @@ def _is_private(name: str) -> bool:
 
 def _own_names(tree: ast.Module) -> set[str]:
     """Returns every name that the file itself defines: functions, classes, variables, attributes that it assigns."""
-    names = {"_replace", "_fields", "_asdict", "_make"}  # documented for named tuples
+    names = {"_replace", "_fields", "_asdict", "_make", "_exit"}  # documented: of named tuples, and os._exit
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)

@@ -243,7 +243,9 @@ def test_a_ready_made_estimator_takes_input_of_a_session(input_fn: Any, tmp_path
 def test_what_cannot_be_is_refused(tmp_path: pathlib.Path) -> None:
     config = RunConfig(model_dir=str(tmp_path))
     columns = [fc.numeric_column("x", shape=(2,))]
-    with pytest.raises(ValueError, match=r"asks for tensors of a session.* Use a headway hook"):
+    with pytest.raises(
+        ValueError, match=r"has an `after_create_session`, and there is no session.* Use a headway hook"
+    ):
         headway.LinearRegressor(columns, config=config).train(rows, steps=1, hooks=[WithSession()])
     with pytest.raises(ValueError, match=r"The graph runtime cannot run this model: it is made of headway's own parts"):
         headway.LinearRegressor(columns, config=config.replace(runtime="graph")).train(rows, steps=1)
