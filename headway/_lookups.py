@@ -1,4 +1,4 @@
-"""Lookups of rows in several tables at once, and their gradients: one pass over the ids of all tables.
+"""Lookups of rows in one table or in several at once, and their gradients: one pass over the ids of all tables.
 
 TensorFlow's own gradient of a lookup names a row as often as the batch does, table by table, and each optimizer sorts
 that out for each table. Here a lookup notes itself in the step's context, so that `headway.minimize` can take the
