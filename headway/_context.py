@@ -31,11 +31,12 @@ class StepContext:
       tape: the gradient tape that watches this call when it runs eagerly; None in a graph.
       gradient_clipping: largest global norm of the gradients, or None.
       gradient_accumulation: number of steps whose gradients are averaged before one update.
+      on_one_cpu: whether the step runs on one processor alone, with no other device and no replicas.
       compiled: whether XLA compiles the step: it knows no strings, and no sparse updates.
       variables_only: whether the call is made for its variables alone: nothing that it computes ever runs.
       training_metrics: whether heads compute their metrics in training as well.
       summaries: what `headway._summary` collected: (function that writes it, tag, tensor).
-      values: scalars of this step that a log may show, by name.
+      values: scalars of this step that a log may show, by name: tensors, or variables that hold them.
       updates: updates that headway's own layers make in training, whatever the `train_op` needs.
       train_op_is_idle: set by `headway.minimize` outside training: its `train_op` does nothing.
       varying_rows: set by the step: whether replicas sum sparse gradients whose number of rows may change.
@@ -59,11 +60,12 @@ class StepContext:
     tape: tf.GradientTape | None = None
     gradient_clipping: float | None = None
     gradient_accumulation: int = 1
+    on_one_cpu: bool = False
     compiled: bool = False
     variables_only: bool = False
     training_metrics: bool = False
     summaries: list[tuple[Callable[..., Any], Any, Any]] = dataclasses.field(default_factory=list)
-    values: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
     updates: list[Any] = dataclasses.field(default_factory=list)
     train_op_is_idle: bool = False
     varying_rows: bool = False

@@ -116,7 +116,7 @@ def minimize(
         _constrain(optimizer, variables)
     for own, _, _ in pairs:
         if not isinstance(own, V1Optimizer):
-            context.values[_unused(f"learning_rate/{own.name}", context)] = tf.cast(own.learning_rate, tf.float32)
+            context.values[_unused(f"learning_rate/{own.name}", context)] = _rate(own, context)
     context.global_step.assign_add(1)
     return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
 
@@ -177,6 +177,13 @@ def _constrain(optimizer: Any, variables: Sequence[Any]) -> None:
             # By its handle, each replica changes its own copy; the copies are alike.
             constrained = tf.convert_to_tensor(constraint(tf.convert_to_tensor(value)), value.dtype)
             tf.raw_ops.AssignVariableOp(resource=value.handle, value=constrained)
+
+
+def _rate(optimizer: Any, context: _context.StepContext) -> Any:
+    """Returns the learning rate of this step; where a variable holds it, the variable, so that no step reads it."""
+    rate = _tensorflow.keras_variable_value(optimizer.learning_rate)
+    by_variable = context.on_one_cpu and isinstance(rate, tf.Variable)
+    return rate if by_variable else tf.cast(rate, tf.float32)
 
 
 def _unused(key: str, context: _context.StepContext) -> str:

@@ -53,7 +53,26 @@ def serialized(context: _context.StepContext) -> tf.Tensor:
         parts = zip(context.summaries, values, strict=True)
         return tf.strings.join([writer(tag=tag, values=value) for (writer, tag, _), value in parts])
 
-    return tf.cond(context.record, write, lambda: tf.constant(""))
+    return _written_if(context.record, write) if context.on_one_cpu else tf.cond(context.record, write, _nothing)
+
+
+def _written_if(condition: tf.Tensor, write: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Returns what `write` returns, or an empty string, as `tf.cond` does.
+
+    TensorFlow takes the branches of `tf.cond` into the graph of the step, where each of their operations costs its
+    share of time also if it is not to run. Here they stay functions, which lets no other device take part.
+    """
+    written = tf.function(write, autograph=False).get_concrete_function()
+    inputs = written.captured_inputs
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
+    empty = tf.function(lambda *inputs: _nothing(), autograph=False).get_concrete_function(*specs)
+    return tf.raw_ops.If(
+        cond=condition, input=inputs, Tout=[tf.string], then_branch=written, else_branch=empty, output_shapes=[()]
+    )[0]
+
+
+def _nothing() -> tf.Tensor:
+    return tf.constant("")
 
 
 def _scalar_summary(*, tag: str, values: tf.Tensor) -> tf.Tensor:

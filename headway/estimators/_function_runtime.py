@@ -44,9 +44,11 @@ from headway.estimators._runtime import EMPTY_INPUT, ExportRequest, Runtime, Set
 from headway.estimators._saving import Saver
 from headway.estimators._train import TrainRun
 from headway.estimators._train_program import TrainProgram
+from headway.estimators._train_rows import TrainRowsProgram, takes_row_numbers
 from headway.estimators._variable_table import VariableTable, table_of_store
 from headway.estimators._weights import Weights
 from headway.input_pipelines import Pipeline
+from headway.input_pipelines._row_numbers import RowNumbers
 from headway.input_pipelines._streams import TensorsPipeline
 
 _PROGRAMS: dict[str, type[Program]] = {
@@ -91,7 +93,9 @@ class FunctionRuntime(Runtime):
         strategy = config.train_distribute or tf.distribute.get_strategy()
         weights = self._weights_for(strategy)
         worker = "" if config.is_chief else f".{config.task_type}-{config.task_id}"
-        source = _input.start(self._rows(input_fn, ModeKeys.TRAIN, strategy), latest, config.resume_input, worker)
+        by_numbers = takes_row_numbers(config, strategy)
+        pipeline = self._rows(input_fn, ModeKeys.TRAIN, strategy)
+        source = _input.start(pipeline, latest, config.resume_input, worker, by_numbers=by_numbers)
         names = {name for hook in hooks for name in hook.step_names}
         program = self._prepared(ModeKeys.TRAIN, weights, source.pipeline, source.iterator, source.tables, names)
         weights.complete(latest, self._setup.warm_start)
@@ -192,7 +196,9 @@ class FunctionRuntime(Runtime):
         if not weights.model.complete and input_fn is not None:
             self._seed()
             pipeline = self._rows(input_fn, ModeKeys.TRAIN, strategy)
-            self._prepared(ModeKeys.TRAIN, weights, pipeline, iter(pipeline.elements()), pipeline.tables())
+            by_numbers = takes_row_numbers(self._setup.config, strategy)
+            source = _input.start(pipeline, None, "never", by_numbers=by_numbers)
+            self._prepared(ModeKeys.TRAIN, weights, pipeline, source.iterator, source.tables)
         if weights.model.complete or input_fn is not None:
             return table_of_store(weights.model.store, model_dir)
         if self._setup.directory.latest() is None:
@@ -212,7 +218,8 @@ class FunctionRuntime(Runtime):
     ) -> Program:
         key = (mode, id(weights), pipeline.fetch_key)
         if key not in self._programs:
-            self._programs[key] = _PROGRAMS[mode](weights.model, pipeline.fetch)
+            kind = TrainRowsProgram if isinstance(iterator, RowNumbers) else _PROGRAMS[mode]
+            self._programs[key] = kind(weights.model, pipeline.fetch)
         program = self._programs[key]
         program.watched = tuple(sorted(watched))
         with self._or_graph("model_fn"):

@@ -104,7 +104,7 @@ class TrainingInput:
 
     Attributes:
       pipeline: the rows.
-      iterator: where the steps take elements from.
+      iterator: where the steps take elements from: an iterator over `pipeline.elements`, or `RowNumbers`.
       tables: the resident tensors that go with them.
       consumed: number of elements that have been taken since the beginning of the pass.
       worker: names this worker's own position file; "" where there is one worker.
@@ -182,7 +182,9 @@ def place_to_go_on(
     return pipeline, position
 
 
-def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, worker: str = "") -> TrainingInput:
+def start(
+    pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, worker: str = "", *, by_numbers: bool = False
+) -> TrainingInput:
     """Returns the training input from where it is to start: a fresh pass, or the place where an interrupted run was.
 
     Args:
@@ -190,13 +192,14 @@ def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, 
       checkpoint: where training goes on from, or None.
       resume_input: the `RunConfig` field.
       worker: see `TrainingInput`.
+      by_numbers: whether the iterator may be `RowNumbers`.
     """
     saved = None if checkpoint is None else dataclasses.replace(checkpoint, path=checkpoint.path + worker)
     pipeline, position = place_to_go_on(pipeline, saved, resume_input)
     if saved is None or position is None:
-        return _at(pipeline, 0, worker)
+        return _at(pipeline, 0, worker, by_numbers)
     if not position["iterator"]:
-        return _at(pipeline, position["elements"], worker)
+        return _at(pipeline, position["elements"], worker, by_numbers)
     resumed = _at(pipeline, 0, worker)
     reason = _checkpoints.restore_iterator(saved, resumed.iterator)
     if reason is not None:
@@ -210,8 +213,10 @@ def start(pipeline: Pipeline, checkpoint: Checkpoint | None, resume_input: str, 
     return resumed
 
 
-def _at(pipeline: Pipeline, elements: int, worker: str) -> TrainingInput:
-    return TrainingInput(pipeline, iter(pipeline.elements(elements)), pipeline.tables(), elements, worker)
+def _at(pipeline: Pipeline, elements: int, worker: str, by_numbers: bool = False) -> TrainingInput:
+    numbers = pipeline.row_numbers(elements) if by_numbers else None
+    iterator = iter(pipeline.elements(elements)) if numbers is None else numbers
+    return TrainingInput(pipeline, iterator, pipeline.tables(), elements, worker)
 
 
 def _why_fresh(position: Mapping[str, Any] | None, resume_input: str) -> str:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from headway import _context, _summary, _tensorflow
 from headway._context import StepContext
 from headway._spec import EstimatorSpec, ModeKeys
-from headway.estimators import _unfetched, _v1_calls
+from headway.estimators import _structure, _unfetched, _v1_calls
 from headway.estimators._captured_tables import OwnTables
 from headway.estimators._run_config import RunConfig
 from headway.estimators._unfetched import Updates
@@ -221,6 +221,7 @@ class Model:
             tape=tape,
             gradient_clipping=config.gradient_clipping,
             gradient_accumulation=config.gradient_accumulation,
+            on_one_cpu=_structure.is_on_one_cpu(self.strategy) and not tf.executing_eagerly(),
             compiled=config.jit_compile and mode == ModeKeys.TRAIN,
             variables_only=variables_only,
             # XLA has no sparse updates, and a tape knows nothing of lookups.

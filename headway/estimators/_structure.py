@@ -103,6 +103,11 @@ def is_default(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
+def is_on_one_cpu(strategy: tf.distribute.Strategy) -> bool:
+    """Tells whether steps run on the processor alone: no strategy places them, and there is no GPU."""
+    return is_default(strategy) and not tf.config.list_physical_devices("GPU")
+
+
 def local_replicas(strategy: tf.distribute.Strategy) -> int:
     """Returns the number of replicas that this process runs."""
     return 1 if is_default(strategy) else len(strategy.extended.worker_devices)

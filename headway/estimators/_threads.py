@@ -47,18 +47,17 @@ class WithThreads:
     """A compiled stretch of training steps whose operations use at most so many threads.
 
     Args:
-      function: takes iterator, tables, an int64 limit and a bool.
+      function: takes an iterator, tables, and what a call asks for, an int64 vector.
       iterator: what each call passes on.
       tables: what each call passes on.
       threads: the largest number of threads of one operation.
     """
 
     def __init__(self, function: Callable[..., Any], iterator: Any, tables: Any, threads: int) -> None:
-        self._limit = tf.Variable(tf.zeros([], tf.int64), trainable=False)
-        self._record = tf.Variable(tf.constant(False), trainable=False)
+        self._request = tf.Variable(tf.zeros([0], tf.int64), shape=[None], trainable=False)
 
         def call(_: tf.Tensor) -> Any:
-            return function(iterator, tables, self._limit.read_value(), self._record.read_value())
+            return function(iterator, tables, self._request.read_value())
 
         options = tf.data.Options()
         options.threading.max_intra_op_parallelism = threads
@@ -68,11 +67,10 @@ class WithThreads:
         options.experimental_optimization.inject_prefetch = False
         self._results = iter(tf.data.Dataset.counter().map(call).with_options(options))
 
-    def __call__(self, iterator: Any, tables: Any, limit: tf.Tensor, record: tf.Tensor) -> Any:
+    def __call__(self, iterator: Any, tables: Any, request: tf.Tensor) -> Any:
         """Runs the function; `iterator` and `tables` are those that it was made with."""
         del iterator, tables
-        self._limit.assign(limit)
-        self._record.assign(record)
+        self._request.assign(request)
         try:
             return next(self._results)
         except tf.errors.OpError as error:

@@ -191,7 +191,7 @@ class TrainRun(Run):
             self._seconds_per_step = max((now - began) / stretch.steps, 1e-6)
         self._source.consumed += stretch.steps * self._program.local_replicas
         self.exhausted = stretch.exhausted
-        step = int(self._program.model.store.global_step.numpy())
+        step = stretch.global_step
         if stretch.nan_at >= 0:
             step = self.progress.step + stretch.nan_at + 1
         self.progress = Progress(step, self.progress.first_step, now - self._began)

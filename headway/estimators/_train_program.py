@@ -10,9 +10,11 @@ import tensorflow as tf
 
 from headway._spec import ModeKeys
 from headway.estimators import _hooks, _structure, _threads
-from headway.estimators._model import ModelCall
-from headway.estimators._program import Optional, Program, all_reduce, compiled
+from headway.estimators._model import Model, ModelCall
+from headway.estimators._program import Fetch, Optional, Program, all_reduce, compiled
 
+# What a call asks for: number of steps; whether the last one records a summary; and what else a program may add.
+REQUEST = tf.TensorSpec([None], tf.int64)
 _SCALARS = (tf.TensorShape([]), tf.TensorShape([]), tf.TensorShape([]))
 
 
@@ -22,6 +24,7 @@ class Stretch:
 
     Attributes:
       steps: number of steps done.
+      global_step: the global step after them.
       exhausted: whether the input ended before the stretch did.
       nan_at: 0-based index in the stretch of the step whose loss was NaN; -1 if there was none.
       outputs: values of the last step: "loss", "summary" (a serialised `Summary`), "logged" (what hooks of the model_fn
@@ -29,6 +32,7 @@ class Stretch:
     """
 
     steps: int
+    global_step: int
     exhausted: bool
     nan_at: int
     outputs: dict[str, Any]
@@ -44,6 +48,10 @@ class TrainProgram(Program):
 
     mode = ModeKeys.TRAIN
     varying_rows = False
+
+    def __init__(self, model: Model, fetch: Fetch) -> None:
+        super().__init__(model, fetch)
+        self._variables: dict[str, tf.Variable] = {}
 
     def prepare(self, iterator: Any, tables: Any) -> None:
         """See `Program.prepare`; also settles the number of threads that operations use.
@@ -63,26 +71,36 @@ class TrainProgram(Program):
             alone = self.graph is not None and _structure.is_default(self.model.strategy)
             threads = _threads.fewest_threads(self.graph) if alone else None
         if threads is not None and not self.eager:
-            self._run = _threads.WithThreads(self._run, iterator, tables, threads)
+            self._run = _threads.WithThreads(self._run, self._argument(iterator), tables, threads)
 
     def run(self, iterator: Any, tables: Any, limit: int, *, record: bool) -> Stretch:
         """Makes at most `limit` steps; `record` asks for summaries in the last one."""
         if self.eager:
             return self._run_eagerly(iterator, tables, limit, record)
-        steps, nan_at, go_on, outputs = self._run(iterator, tables, tf.constant(limit, tf.int64), tf.constant(record))
-        return Stretch(int(steps), not bool(go_on), int(nan_at), outputs)
+        steps, step, nan_at, go_on, outputs = self._run(iterator, tables, tf.constant([limit, record], tf.int64))
+        return Stretch(int(steps), int(step), not bool(go_on), int(nan_at), self._with_variables(outputs))
+
+    def _with_variables(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """Returns the outputs of a step with the values that variables hold."""
+        return {**outputs, "values": {**outputs["values"], **self._variables}}
+
+    def _argument(self, iterator: Any) -> Any:
+        """Returns what the compiled function gets in the iterator's place."""
+        return iterator
 
     def _run_eagerly(self, iterator: Any, tables: Any, limit: int, record: bool) -> Stretch:
         outputs: dict[str, Any] = {}
-        for i in range(limit):
+        done, nan_at, exhausted = 0, -1, False
+        while done < limit and nan_at < 0:
             batches = self._next(iterator)
-            if not bool(self._all_have(batches)):
-                return Stretch(i, True, -1, outputs)
+            exhausted = not bool(self._all_have(batches))
+            if exhausted:
+                break
             fetched = tuple(self._fetch(tables, batch.get_value()) for batch in batches)
-            outputs = self._step(fetched, tf.constant(record and i + 1 == limit))
-            if bool(tf.math.is_nan(outputs["loss"])):
-                return Stretch(i + 1, False, i, outputs)
-        return Stretch(limit, False, -1, outputs)
+            outputs = self._step(fetched, tf.constant(record and done + 1 == limit))
+            nan_at = done if bool(tf.math.is_nan(outputs["loss"])) else -1
+            done += 1
+        return Stretch(done, int(self.model.store.global_step.numpy()), exhausted, nan_at, outputs)
 
     def _step(self, batches: tuple[Any, ...], record: tf.Tensor) -> dict[str, Any]:
         shares: list[bool] = []
@@ -91,11 +109,13 @@ class TrainProgram(Program):
             shares.append(outcome.context.loss_is_share)
             self.varying_rows |= outcome.context.varying_rows
             graph = tf.compat.v1.get_default_graph()
+            values = {**outcome.context.values, **_hooks.named_tensors(self.watched, graph)}
+            self._variables = {name: value for name, value in values.items() if isinstance(value, tf.Variable)}
             logged = {str(i): tensors for i, tensors in enumerate(_hooks.logged_tensors(outcome.spec, graph))}
             return {
                 "loss": tf.cast(outcome.spec.loss, tf.float32),
                 "logged": logged,
-                "values": {**outcome.context.values, **_hooks.named_tensors(self.watched, graph)},
+                "values": {name: value for name, value in values.items() if name not in self._variables},
                 "summary": outcome.summary,
             }
 
@@ -153,7 +173,9 @@ class TrainProgram(Program):
         # function that is already traced is called inside a loop.
         run_step = self._step if self.multi_worker else step
 
-        def stretch(iterator: Any, tables: Any, limit: tf.Tensor, record: tf.Tensor) -> Any:
+        def stretch(iterator: Any, tables: Any, request: tf.Tensor) -> Any:
+            limit, record = request_of(request)
+
             def one(i: tf.Tensor, nan_at: tf.Tensor, batches: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
                 outputs = run_step(tuple(batch.get_value() for batch in batches), record & tf.equal(i + 1, limit))
                 return tf.where(tf.math.is_nan(outputs["loss"]), i, nan_at), tf.nest.flatten(outputs)
@@ -163,10 +185,10 @@ class TrainProgram(Program):
 
             initial = [_structure.zeros(spec) for spec in tf.nest.flatten(step.structured_outputs)]
             i, nan_at, go_on, outputs = self._loop(take, limit, one, initial, batch_spec)
-            return i, nan_at, go_on, tf.nest.pack_sequence_as(step.structured_outputs, outputs)
+            global_step = self.model.store.global_step.read_value()
+            return i, global_step, nan_at, go_on, tf.nest.pack_sequence_as(step.structured_outputs, outputs)
 
-        scalars = (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.bool))
-        return compiled(stretch, (tf.data.IteratorSpec(element_spec), tables_spec, *scalars))
+        return compiled(stretch, (tf.data.IteratorSpec(element_spec), tables_spec, REQUEST))
 
     def _batch_spec(self, element_spec: Any, tables_spec: Any) -> Any:
         if not tf.nest.flatten(tables_spec):
@@ -203,11 +225,18 @@ class TrainProgram(Program):
             lambda i, nan_at, go_on, *_: go_on & (i < limit) & (nan_at < 0),
             body,
             (tf.constant(0, tf.int64), tf.constant(-1, tf.int64), go_on, first, initial),
-            shape_invariants=(*_SCALARS, tuple(tf.OptionalSpec(spec) for _ in first), [_open(t) for t in initial]),
+            shape_invariants=(*_SCALARS, tuple(tf.OptionalSpec(spec) for _ in first), [open_shape(t) for t in initial]),
         )
         return i, nan_at, go_on, outputs
 
 
-def _open(tensor: tf.Tensor) -> tf.TensorShape:
+def request_of(request: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the number of steps that a call asks for, and whether the last one is to record a summary."""
+    with tf.device("/cpu:0"):
+        return request[0], request[1] > 0
+
+
+def open_shape(tensor: tf.Tensor) -> tf.TensorShape:
+    """Returns the shape that a loop variable may have in any step, of the zeros that it starts from."""
     # A size that is zero at the start of a loop stands for one that each step may set anew.
     return tf.TensorShape([size or None for size in tensor.shape])

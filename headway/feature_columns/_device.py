@@ -222,12 +222,55 @@ def _concatenated(columns: list[DenseColumn], inputs: TransformedBatch, variable
 @tf.custom_gradient
 def _side_by_side(*pieces: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
     """Returns matrices `[B, n]` as one; their gradients are cut out by widths that are known beforehand."""
+    widths = [int(piece.shape[1]) for piece in pieces]
 
     def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-        parts: list[tf.Tensor] = tf.split(upstream, [int(piece.shape[1]) for piece in pieces], axis=1)
+        # What nobody asks for of the following is never computed.
+        parts: list[tf.Tensor] = tf.split(upstream, widths, axis=1)
+        first, last = _span([_varies(piece) for piece in pieces])
+        begin, end = sum(widths[:first]), sum(widths[: last + 1])
+        narrow = _columns_of_product(upstream, begin, end) if 2 * (end - begin) < sum(widths) else None
+        if narrow is not None:
+            parts[first : last + 1] = tf.split(narrow, widths[first : last + 1], axis=1)
         return parts
 
     return tf.concat(pieces, 1), gradient
+
+
+def _span(flags: list[bool]) -> tuple[int, int]:
+    """Returns the places of the first and last of the `flags` that are true; those of none where none is."""
+    places = [place for place, flag in enumerate(flags) if flag]
+    return (places[0], places[-1]) if places else (0, -1)
+
+
+def _columns_of_product(product: tf.Tensor, begin: int, end: int) -> tf.Tensor | None:
+    """Returns some columns of the gradient that a dense layer hands down, by a smaller product; None if it is none."""
+    op = product.op if tf.is_symbolic_tensor(product) else None
+    if (
+        begin == end
+        or op is None
+        or op.type != "MatMul"
+        or op.get_attr("transpose_a")
+        or not op.get_attr("transpose_b")
+    ):
+        return None
+    upstream, kernel = op.inputs
+    return tf.matmul(upstream, kernel[begin:end], transpose_b=True)
+
+
+def _varies(piece: tf.Tensor) -> bool:
+    """Tells whether a symbolic tensor is computed from variables, as far as its graph shows."""
+    if not tf.is_symbolic_tensor(piece):
+        return True
+    seen, waiting = set(), [piece]
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.dtype == tf.resource:
+            return True
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            waiting.extend(tensor.op.inputs)
+    return False
 
 
 def _equally_long(tensors: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from headway.input_pipelines._row_numbers import RowNumbers
+
 PositionKind = Literal["index", "iterator", "count"]
 Fetch = Callable[[Any, Any], Any]
 
@@ -42,6 +44,11 @@ class Pipeline(abc.ABC):
         The order is a pure function of the pipeline and its seed: `elements(start=k)` is `elements()` without its
         first `k` elements.
         """
+
+    def row_numbers(self, start: int = 0) -> RowNumbers | None:
+        """Returns what `elements(start)` gives as the numbers of many batches' rows; None for other elements."""
+        del start
+        return None
 
     @abc.abstractmethod
     def tables(self) -> Any:

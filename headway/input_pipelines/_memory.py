@@ -16,6 +16,7 @@ from headway._encoded import takes_encoded, with_what_is_known
 from headway.input_pipelines import _checks, _layout, _structure
 from headway.input_pipelines._interface import Fetch, Pipeline, PositionKind
 from headway.input_pipelines._order import RowOrder
+from headway.input_pipelines._row_numbers import RowNumbers
 
 # Tables up to this many rows are mapped once and kept; longer ones are mapped batch by batch, every time.
 _MOST_MAPPED_ROWS = 2_000_000
@@ -160,6 +161,10 @@ class MemoryPipeline(Pipeline):
         """See `Pipeline.elements`. Elements are int64 row numbers `[batch]`; batches if a function is mapped lazily."""
         start = _checks.start(start)
         return self._batches(self.order.batches(start)) if self.stages else self.order.ready_batches(start)
+
+    def row_numbers(self, start: int = 0) -> RowNumbers | None:
+        """See `Pipeline.row_numbers`."""
+        return None if self.stages else RowNumbers(self.order, _checks.start(start))
 
     def _batches(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         tables, gather = self.resident.tables(), self.resident.fetch

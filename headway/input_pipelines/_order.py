@@ -90,22 +90,22 @@ class RowOrder:
         last_epoch = _EPOCHS_FOR_EVER if self.num_epochs is None else max(self.num_epochs, first_epoch)
 
         def rows_of(number: tf.Tensor) -> tf.Tensor:
-            return self._rows(number)[tf.where(number == first_epoch, skip, 0) :]
+            return self.rows(number)[tf.where(number == first_epoch, skip, 0) :]
 
         epochs = tf.data.Dataset.range(first_epoch, last_epoch).map(tf.autograph.experimental.do_not_convert(rows_of))
         return epochs.rebatch(self.batch_size)
 
-    def _rows(self, number: tf.Tensor) -> tf.Tensor:
-        rows = tf.range(self.num_rows, dtype=tf.int64)
+    def rows(self, number: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of epoch `number` in their order, int64 `[rows]`."""
         if self.shuffle:
             seed = tf.stack([tf.constant(self.seed, tf.int64), number])
-            rows = tf.random.experimental.stateless_shuffle(rows, seed, alg="philox")
-        if self.num_shards > 1:
-            rows = rows * self.num_shards + self.shard_index
-        return rows
+            rows = tf.ensure_shape(_shuffled(seed, tf.constant(self.num_rows, tf.int64)), [self.num_rows])
+        else:
+            rows = tf.range(self.num_rows, dtype=tf.int64)
+        return rows * self.num_shards + self.shard_index if self.num_shards > 1 else rows
 
     def _epoch(self, number: tf.Tensor, skip: tf.Tensor) -> tf.data.Dataset:
-        rows = self._rows(number)
+        rows = self.rows(number)
         size, count = self.batch_size, self.batches_per_epoch
         full = min(self.num_rows // size, count)
         # Slices of one matrix cost nothing; the short batch comes behind them.
@@ -115,6 +115,15 @@ class RowOrder:
             rest = tf.data.Dataset.from_tensors(rows[full * size :])
             dataset = dataset.concatenate(rest.skip(tf.maximum(skip - full, 0)))
         return dataset
+
+
+@tf.function(
+    autograph=False,
+    input_signature=[tf.TensorSpec([2], tf.int64, name="seed"), tf.TensorSpec([], tf.int64, name="rows")],
+)
+def _shuffled(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    # Compiled, as the operations one by one would take longer than the shuffling of thousands of rows.
+    return tf.random.experimental.stateless_shuffle(tf.range(rows), seed, alg="philox")
 
 
 @functools.lru_cache(maxsize=16)
