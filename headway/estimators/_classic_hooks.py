@@ -155,6 +155,12 @@ class LoggingTensorHook(PeriodicHook):
         self._at_end = at_end
         self._formatter = formatter
         self._last_time: float | None = None
+        self.looks_back = not self.step_tensors and not self.step_names
+
+    def begin(self, run: Run) -> None:
+        """Times from here."""
+        del run
+        self._last_time = None
 
     @property
     def step_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -168,7 +174,7 @@ class LoggingTensorHook(PeriodicHook):
         found |= {name: value for name, value in run.logged(self).items() if name in self.step_tensors}
         found |= {name: run.logged(self).get(key) for name, key in self._names.items() if key not in values}
         shown = {name: found[name] for name in (*self._names, *self.step_tensors)}
-        now = time.monotonic()
+        now = run.progress.seconds
         elapsed = "" if self._last_time is None else f" ({now - self._last_time:.3f} sec)"
         self._last_time = now
         if self._formatter is not None:
@@ -203,6 +209,8 @@ class StepCounterHook(PeriodicHook):
     Example:
       >>> hook = StepCounterHook(every_n_steps=500)
     """
+
+    looks_back = True
 
     def __init__(
         self,
@@ -258,6 +266,7 @@ class SummarySaverHook(PeriodicHook):
     """
 
     wants_summary = True
+    looks_back = True
 
     def __init__(
         self,

@@ -115,6 +115,9 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
       step_tensors: name -> tensor of the model_fn whose value in the last step `act` can see through `run.logged`.
       step_names: names of such tensors, for hooks that have not the tensors themselves; `run.values` holds the values.
       wants_summary: whether `write_summary` values are wanted at the steps that are due.
+      looks_back: whether the hook only reads `run.step`, `progress`, `loss`, `values`, `summary` and writes events. The
+        device then need not wait for it: `act` may come some steps later, within about half a second, and finds what
+        there was at the step that was due. Only the steps that `due_until` names are kept for it.
       original: TensorFlow's session hook that it stands for, or None; a session runs that instead.
       acts_last: whether it acts after all others at a step, those that save and evaluate among them.
 
@@ -130,6 +133,7 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
     step_names: Iterable[str] = ()
     wants_summary: bool = False
     acts_last: bool = False
+    looks_back: bool = False
     original: Any = None
 
     def begin(self, run: Run) -> None:  # noqa: B027
@@ -139,6 +143,11 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
         """Returns the next global step after which `act` is wanted; None: whenever control returns, often."""
         del progress
         return None
+
+    def due_until(self, progress: Progress, last: int) -> list[int]:
+        """Returns the steps up to `last` that are due, one after the other, if the hook acts at each of them."""
+        step = self.due(progress)
+        return [] if step is None or step > last else [step]
 
     def act(self, run: Run) -> None:  # noqa: B027
         """Called when that step is done."""
@@ -162,6 +171,10 @@ class PeriodicHook(Hook):
     def due(self, progress: Progress) -> int | None:
         """Returns the step that `when` names."""
         return self.when.next_step(progress)
+
+    def due_until(self, progress: Progress, last: int) -> list[int]:
+        """Returns the steps that `when` names."""
+        return self.when.steps_until(progress, last)
 
     def act(self, run: Run) -> None:
         """Calls the function, if it is time."""

@@ -18,7 +18,7 @@ from headway.estimators import _signals
 from headway.estimators._events import EventWriter
 from headway.estimators._hooks import Hook, Run, act_on, as_number, due_steps
 from headway.estimators._readable import readable_errors
-from headway.estimators._train_program import Stretch, TrainProgram
+from headway.estimators._train_program import Mark, Stretch, TrainProgram
 from headway.estimators._when import Progress
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ class TrainRun(Run):
 
     def summary(self) -> bytes:
         """Returns the serialised `Summary` of the last step; empty if that step recorded none."""
-        return bytes(self._outputs["summary"].numpy()) if "summary" in self._outputs else b""
+        summary = self._outputs.get("summary", b"")
+        return bytes(summary if isinstance(summary, bytes) else summary.numpy())
 
     def take_metrics(self) -> Mapping[str, float]:
         with self._program.model.strategy.scope():
@@ -156,18 +157,57 @@ class TrainRun(Run):
         return reached or self.exhausted or self.stop_reason is not None or bool(interruption)
 
     def _stretch(self, hooks: Sequence[Hook], due: Sequence[int | None], last_step: int | None) -> None:
-        targets = [step for step in due if step is not None]
+        at_once = [(hook, step) for hook, step in zip(hooks, due, strict=True) if not self._looks_back(hook)]
+        looking_back = [hook for hook in hooks if self._looks_back(hook)]
+        targets = [step for _, step in at_once if step is not None]
         targets += [last_step] if last_step is not None else []
         wanted = max(1, min(targets, default=self.step + _LONGEST_STRETCH) - self.step)
         limit = self._in_step(last_step) if self._program.multi_worker else min(wanted, self._longest())
         limit = 1 if self._program.varying_rows else limit
         last = self.step + limit
-        wanting = [step for hook, step in zip(hooks, due, strict=True) if hook.wants_summary]
-        record = any(step is None or step <= last for step in wanting)
+        marks = self._marks(looking_back, last)
+        record = marks.pop(last, False) or any(
+            step is None or step <= last
+            for hook, step in zip(hooks, due, strict=True)
+            if hook.wants_summary and (step is None or hook not in looking_back)
+        )
         began = time.monotonic()
         with readable_errors():
-            stretch = self._program.run(self._source.iterator, self._source.tables, limit, record=record)
-        self._after(stretch, began)
+            stretch = self._program.run(
+                self._source.iterator,
+                self._source.tables,
+                limit,
+                record=record,
+                marks=[Mark(step - self.step, marks[step]) for step in sorted(marks)],
+            )
+        seconds, begin = time.monotonic() - began, self.step
+        self._look_back(looking_back, stretch, seconds)
+        self._after(stretch, begin, seconds)
+
+    def _looks_back(self, hook: Hook) -> bool:
+        """Returns whether a hook can act later than the step that is due."""
+        looks_back = self._program.keeps_marks and getattr(hook, "looks_back", False)
+        # Metrics are those of all steps that were made.
+        return looks_back and not (hook.wants_summary and self._program.metric_results())
+
+    def _marks(self, looking_back: Sequence[Hook], last: int) -> dict[int, bool]:
+        """Returns the steps up to `last` that hooks look back at, and whether these are to record summaries."""
+        marks: dict[int, bool] = {}
+        for hook in looking_back:
+            for step in hook.due_until(self.progress, last):
+                marks[step] = marks.get(step, False) or hook.wants_summary
+        return marks
+
+    def _look_back(self, looking_back: Sequence[Hook], stretch: Stretch, seconds: float) -> None:
+        """Lets hooks act on the steps of a stretch before the last one, whose outputs were kept."""
+        begin = self.progress
+        for mark in stretch.marked:
+            self._outputs = mark.outputs
+            passed = begin.seconds + seconds * mark.number / stretch.steps
+            self.progress = Progress(mark.global_step, begin.first_step, passed)
+            for hook in looking_back:
+                if hook.due_until(self.progress, self.step):
+                    hook.act(self)
 
     def _in_step(self, last_step: int | None) -> int:
         """Returns the length of a stretch that is the same in all workers, whatever hooks and clocks they have.
@@ -184,15 +224,14 @@ class TrainRun(Run):
             return int(self._steps_per_loop)
         return max(1, min(_LONGEST_STRETCH, int(_SECONDS_PER_STRETCH / self._seconds_per_step)))
 
-    def _after(self, stretch: Stretch, began: float) -> None:
-        now = time.monotonic()
+    def _after(self, stretch: Stretch, begin: int, seconds: float) -> None:
         if stretch.steps:
             self._outputs = stretch.outputs
-            self._seconds_per_step = max((now - began) / stretch.steps, 1e-6)
+            self._seconds_per_step = max(seconds / stretch.steps, 1e-6)
         self._source.consumed += stretch.steps * self._program.local_replicas
         self.exhausted = stretch.exhausted
         step = stretch.global_step
         if stretch.nan_at >= 0:
-            step = self.progress.step + stretch.nan_at + 1
-        self.progress = Progress(step, self.progress.first_step, now - self._began)
+            step = begin + stretch.nan_at + 1
+        self.progress = Progress(step, self.progress.first_step, time.monotonic() - self._began)
         self._met_nan = stretch.nan_at >= 0

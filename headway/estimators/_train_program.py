@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -18,6 +18,32 @@ REQUEST = tf.TensorSpec([None], tf.int64)
 _SCALARS = (tf.TensorShape([]), tf.TensorShape([]), tf.TensorShape([]))
 
 
+class Mark(NamedTuple):
+    """A step of a stretch whose outputs are wanted.
+
+    Attributes:
+      number: how many steps of the stretch are done then, from 1 on.
+      record: whether the step records summaries.
+    """
+
+    number: int
+    record: bool
+
+
+class Marked(NamedTuple):
+    """What was kept at a mark.
+
+    Attributes:
+      number: that of the mark.
+      global_step: the global step then.
+      outputs: those of the step, without "logged" and what else is no single value.
+    """
+
+    number: int
+    global_step: int
+    outputs: dict[str, Any]
+
+
 @dataclasses.dataclass
 class Stretch:
     """What a stretch of training steps has done.
@@ -27,6 +53,7 @@ class Stretch:
       global_step: the global step after them.
       exhausted: whether the input ended before the stretch did.
       nan_at: 0-based index in the stretch of the step whose loss was NaN; -1 if there was none.
+      marked: what was kept at the marks that came before the last step.
       outputs: values of the last step: "loss", "summary" (a serialised `Summary`), "logged" (what hooks of the model_fn
         asked for), and "values" (scalars that a log may show).
     """
@@ -36,6 +63,7 @@ class Stretch:
     exhausted: bool
     nan_at: int
     outputs: dict[str, Any]
+    marked: list[Marked] = dataclasses.field(default_factory=list)
 
 
 class TrainProgram(Program):
@@ -44,10 +72,12 @@ class TrainProgram(Program):
     Attributes:
       varying_rows: whether replicas sum gradients of tables whose number of rows may change from step to step.
         TensorFlow takes the number of the first step in a call for that of all of them, so a call may only make one.
+      keeps_marks: whether `run` keeps outputs of steps before the last one.
     """
 
     mode = ModeKeys.TRAIN
     varying_rows = False
+    keeps_marks = False
 
     def __init__(self, model: Model, fetch: Fetch) -> None:
         super().__init__(model, fetch)
@@ -73,8 +103,17 @@ class TrainProgram(Program):
         if threads is not None and not self.eager:
             self._run = _threads.WithThreads(self._run, self._argument(iterator), tables, threads)
 
-    def run(self, iterator: Any, tables: Any, limit: int, *, record: bool) -> Stretch:
-        """Makes at most `limit` steps; `record` asks for summaries in the last one."""
+    def run(self, iterator: Any, tables: Any, limit: int, *, record: bool, marks: Sequence[Mark] = ()) -> Stretch:
+        """Makes at most `limit` steps.
+
+        Args:
+          iterator: as given to `prepare`.
+          tables: as given to `prepare`.
+          limit: number of steps.
+          record: whether the last one records summaries.
+          marks: earlier steps whose outputs are wanted, in order; only where `keeps_marks`.
+        """
+        assert not marks
         if self.eager:
             return self._run_eagerly(iterator, tables, limit, record)
         steps, step, nan_at, go_on, outputs = self._run(iterator, tables, tf.constant([limit, record], tf.int64))

@@ -31,6 +31,11 @@ class When(abc.ABC):
     def next_step(self, progress: Progress) -> int | None:
         """Returns the global step at which control is wanted next; None where no step can be named."""
 
+    def steps_until(self, progress: Progress, last: int) -> list[int]:
+        """Returns the steps up to `last` that can be named beforehand, if it is acted upon at each of them."""
+        step = self.next_step(progress)
+        return [] if step is None or step > last else [step]
+
     @abc.abstractmethod
     def is_due(self, progress: Progress) -> bool:
         """Tells whether it is time to act."""
@@ -61,6 +66,11 @@ class EverySteps(When):
     def next_step(self, progress: Progress) -> int | None:
         """Returns the next step, counted from the last time."""
         return progress.first_step + 1 if self._last is None else self._last + self.steps
+
+    def steps_until(self, progress: Progress, last: int) -> list[int]:
+        """Returns the next step and all after it, up to `last`."""
+        step = self.next_step(progress)
+        return [] if step is None else list(range(step, last + 1, self.steps))
 
     def is_due(self, progress: Progress) -> bool:
         """Tells whether that step is reached."""
