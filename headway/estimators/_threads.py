@@ -8,6 +8,7 @@ function runs here as the function of a dataset.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,10 @@ import tensorflow as tf
 _LARGE = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "While", "StatelessWhile", "XlaLaunch"})
 # The largest matrix of weights, in elements, whose product with a batch of some hundred rows is not worth dividing.
 _SMALL_MATRIX = 256 * 256
+# So many multiplications in a step are not worth a second worker.
+_LITTLE_WORK = 6_000_000
+_ROWS_IF_UNKNOWN = 256
+_MOST_WORKERS = 4
 # What TensorFlow writes before the message of an error in the function of a dataset: it is no error of the input.
 _OF_DATASET = re.compile(r"Error in user-defined function passed to MapDataset:\d+ transformation [^:]*: [\w:]+: ")
 
@@ -38,6 +43,25 @@ def fewest_threads(graph: Any) -> int | None:
     return 1
 
 
+def fewest_workers(graph: Any, rows: int | None) -> int:
+    """Returns how many operations of a step may run at a time, where `fewest_threads` gives each of them one thread.
+
+    To hand an operation to another worker takes as long as a short one does. One worker is the fastest where a step
+    has little to multiply, and where a core more would be one less for the input; else there are some, but not more
+    than a step has parts that can run side by side.
+
+    Args:
+      graph: the graph of the step.
+      rows: number of rows in a batch that costs the input nothing to make; None where an input pipeline makes batches.
+    """
+    products = [op for op in graph.get_operations() if op.type == "MatMul"]
+    elements = sum(max(_elements(tensor) for tensor in (*op.inputs, *op.outputs)) for op in products)
+    if elements * (rows or _ROWS_IF_UNKNOWN) < _LITTLE_WORK:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores if rows else cores - 1, _MOST_WORKERS))
+
+
 def _elements(tensor: tf.Tensor) -> int:
     """Returns the number of elements of a matrix of weights; 0 for one whose rows are the batch's."""
     return int(tensor.shape.num_elements() or 0)
@@ -51,9 +75,13 @@ class WithThreads:
       iterator: what each call passes on.
       tables: what each call passes on.
       threads: the largest number of threads of one operation.
+      workers: how many operations may run at a time; None for as many as there are cores, in workers shared with
+        other calls.
     """
 
-    def __init__(self, function: Callable[..., Any], iterator: Any, tables: Any, threads: int) -> None:
+    def __init__(
+        self, function: Callable[..., Any], iterator: Any, tables: Any, threads: int, workers: int | None
+    ) -> None:
         self._request = tf.Variable(tf.zeros([0], tf.int64), shape=[None], trainable=False)
 
         def call(_: tf.Tensor) -> Any:
@@ -61,6 +89,8 @@ class WithThreads:
 
         options = tf.data.Options()
         options.threading.max_intra_op_parallelism = threads
+        if workers is not None:
+            options.threading.private_threadpool_size = workers
         # Nothing may run ahead of the call that asks for it.
         options.autotune.enabled = False
         options.experimental_optimization.apply_default_optimizations = False

@@ -97,11 +97,18 @@ class TrainProgram(Program):
             )
         super().prepare(iterator, tables)
         threads: Any = self.model.config.threads_per_op
+        workers = None
         if threads == "auto":
             alone = self.graph is not None and _structure.is_default(self.model.strategy)
             threads = _threads.fewest_threads(self.graph) if alone else None
+            workers = None if threads is None else _threads.fewest_workers(self.graph, self._batch_size(iterator))
         if threads is not None and not self.eager:
-            self._run = _threads.WithThreads(self._run, self._argument(iterator), tables, threads)
+            self._run = _threads.WithThreads(self._run, self._argument(iterator), tables, threads, workers)
+
+    def _batch_size(self, iterator: Any) -> int | None:
+        """Returns the number of rows in a batch; None where an input pipeline makes the batches."""
+        del iterator
+        return None
 
     def run(self, iterator: Any, tables: Any, limit: int, *, record: bool, marks: Sequence[Mark] = ()) -> Stretch:
         """Makes at most `limit` steps.

@@ -59,6 +59,9 @@ class TrainRowsProgram(TrainProgram):
         exhausted = done < limit and iterator.at_end
         return Stretch(done, int(step), exhausted, nan_at, self._with_variables(outputs), marked)
 
+    def _batch_size(self, iterator: Any) -> int | None:
+        return int(iterator.batch_size)
+
     def _argument(self, iterator: Any) -> Any:
         del iterator
         return ()

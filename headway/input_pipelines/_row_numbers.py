@@ -25,6 +25,7 @@ class RowNumbers:
       start: number of the first batch, counted over all epochs.
 
     Attributes:
+      batch_size: number of rows in a full batch.
       element_spec: the spec of the row numbers of one batch, int64 `[batch]`.
 
     Example:
@@ -40,6 +41,7 @@ class RowNumbers:
         self._order = order
         self._position = start
         self._orders: dict[int, concurrent.futures.Future[Numbers]] = {}
+        self.batch_size = order.batch_size
         self.element_spec = tf.TensorSpec([order.batch_size if order.drop_remainder else None], tf.int64)
 
     def of_next(self, count: int) -> tuple[Numbers, Numbers]:

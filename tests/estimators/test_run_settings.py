@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import headway as hw
 from headway import input_pipelines
+from headway.estimators import _threads
 from headway.estimators._threads import fewest_threads
 
 # The loss is the mean of x @ w, so its gradient is the mean of x: [3, 4] in the first batch, [1, 0] in the second.
@@ -119,6 +120,24 @@ def test_small_layers_get_one_thread_and_large_ones_tensorflows_choice() -> None
     assert fewest_threads(graph_of(100)) == 1
     # 4 * 20,000 elements are more than 256 * 256.
     assert fewest_threads(graph_of(20_000)) is None
+
+
+def test_a_second_worker_needs_work_to_do_and_a_core_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, 200])])
+    def step(x: tf.Tensor) -> tf.Tensor:
+        return (x @ tf.zeros([200, 100])) @ tf.zeros([100, 10])
+
+    graph = step.get_concrete_function().graph
+    cores = {0, 1}
+    monkeypatch.setattr(_threads.os, "sched_getaffinity", lambda pid: cores, raising=False)
+    # 21,000 weights, as many multiplications for each row: 6 million are made at 286 rows.
+    assert [_threads.fewest_workers(graph, rows) for rows in (16, 285, 286, 1024)] == [1, 1, 2, 2]
+    assert _threads.fewest_workers(graph, None) == 1
+    cores |= {2, 3, 4, 5}
+    monkeypatch.setattr(_threads, "_LITTLE_WORK", 1_000_000)
+    assert _threads.fewest_workers(graph, None) == 4
+    cores -= {3, 4, 5}
+    assert _threads.fewest_workers(graph, None) == 2
 
 
 def test_xla_gets_no_strings(tmp_path: pathlib.Path) -> None:
