@@ -7,6 +7,7 @@ the device runs on its own. `every_n_steps` makes a hook of any function.
 from __future__ import annotations
 
 import abc
+import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -117,14 +118,14 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
       wants_summary: whether `write_summary` values are wanted at the steps that are due.
       looks_back: whether the hook only reads `run.step`, `progress`, `loss`, `values`, `summary` and writes events. The
         device then need not wait for it: `act` may come some steps later, within about half a second, and finds what
-        there was at the step that was due. Only the steps that `due_until` names are kept for it.
+        there was at the step that was due.
       original: TensorFlow's session hook that it stands for, or None; a session runs that instead.
       acts_last: whether it acts after all others at a step, those that save and evaluate among them.
 
     Example:
       >>> class Countdown(Hook):
       ...     def due(self, progress):
-      ...         return progress.step + 10
+      ...         return progress.step // 10 * 10 + 10
       ...     def act(self, run):
       ...         print(f"step {run.step}: loss {run.loss:.2f}")
     """
@@ -145,9 +146,17 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
         return None
 
     def due_until(self, progress: Progress, last: int) -> list[int]:
-        """Returns the steps up to `last` that are due, one after the other, if the hook acts at each of them."""
+        """Returns the steps up to `last` that are due, one after the other, if the hook acts at each of them.
+
+        This one asks `due` for each; override it where `due` depends on what `act` does.
+        """
+        steps: list[int] = []
         step = self.due(progress)
-        return [] if step is None or step > last else [step]
+        while step is not None and progress.step < step <= last:
+            steps.append(step)
+            progress = dataclasses.replace(progress, step=step)
+            step = self.due(progress)
+        return steps
 
     def act(self, run: Run) -> None:  # noqa: B027
         """Called when that step is done."""

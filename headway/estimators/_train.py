@@ -141,8 +141,7 @@ class TrainRun(Run):
             for hook in hooks:
                 hook.begin(self)
             while not self._is_over(last_step, interruption):
-                due = due_steps(hooks, self)
-                self._stretch(hooks, due, last_step)
+                due = self._stretch(hooks, due_steps(hooks, self), last_step)
                 act_on(hooks, due, self)
         self._status = "ended"
         for hook in hooks:
@@ -156,7 +155,8 @@ class TrainRun(Run):
         reached = last_step is not None and self.step >= last_step
         return reached or self.exhausted or self.stop_reason is not None or bool(interruption)
 
-    def _stretch(self, hooks: Sequence[Hook], due: Sequence[int | None], last_step: int | None) -> None:
+    def _stretch(self, hooks: Sequence[Hook], due: Sequence[int | None], last_step: int | None) -> Sequence[int | None]:
+        """Makes the steps up to the first at which a hook wants control; returns which step is due for each hook."""
         at_once = [(hook, step) for hook, step in zip(hooks, due, strict=True) if not self._looks_back(hook)]
         looking_back = [hook for hook in hooks if self._looks_back(hook)]
         targets = [step for _, step in at_once if step is not None]
@@ -182,7 +182,9 @@ class TrainRun(Run):
             )
         seconds, begin = time.monotonic() - began, self.step
         self._look_back(looking_back, stretch, seconds)
+        due = [hook.due(self.progress) if hook in looking_back else step for hook, step in zip(hooks, due, strict=True)]
         self._after(stretch, begin, seconds)
+        return due
 
     def _looks_back(self, hook: Hook) -> bool:
         """Returns whether a hook can act later than the step that is due."""
@@ -202,12 +204,12 @@ class TrainRun(Run):
         """Lets hooks act on the steps of a stretch before the last one, whose outputs were kept."""
         begin = self.progress
         for mark in stretch.marked:
+            acting = [hook for hook in looking_back if hook.due_until(self.progress, mark.global_step)]
             self._outputs = mark.outputs
             passed = begin.seconds + seconds * mark.number / stretch.steps
             self.progress = Progress(mark.global_step, begin.first_step, passed)
-            for hook in looking_back:
-                if hook.due_until(self.progress, self.step):
-                    hook.act(self)
+            for hook in acting:
+                hook.act(self)
 
     def _in_step(self, last_step: int | None) -> int:
         """Returns the length of a stretch that is the same in all workers, whatever hooks and clocks they have.
