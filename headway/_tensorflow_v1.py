@@ -95,6 +95,14 @@ def keep_global_step_read(graph: tf.Graph, value: tf.Tensor) -> None:
     graph.add_to_collection("global_step_read_op_cache", value)
 
 
+def has_got_variables(graph: tf.Graph) -> bool:
+    """Returns whether code in a graph has asked for variables by `tf.compat.v1.get_variable`.
+
+    Can go with compat.v1.
+    """
+    return any(store._vars for store in graph.get_collection(("__variable_store",)))
+
+
 AUTOGRAPH = "tensorflow.python.autograph"
 """The modules that call functions on behalf of code that autograph has rewritten."""
 OLD_ESTIMATOR = "tensorflow.python.estimator"
