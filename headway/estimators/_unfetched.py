@@ -120,7 +120,7 @@ class Notes:
 
     def unasked(self, found: Updates, mode: str) -> None:
         """Names what is no update and does not run."""
-        self._tell(logger.info, _UNASKED, sorted(op.name for op, names in found.operations.items() if not names), mode)
+        self._tell(logger.info, _UNASKED, sorted(op.name for op in found.operations if _is_other_effect(op)), mode)
 
     def not_left_out(self, found: Updates, how: str) -> None:
         """Names what runs all the same, because of how the program runs."""

@@ -254,7 +254,10 @@ def test_what_a_hook_names_is_run(tmp_path: pathlib.Path, caplog: pytest.LogCapt
     assert not _told(caplog)
 
 
-def test_metrics_of_tensorflow_1_are_not_taken_for_those_of_keras_2(tmp_path: pathlib.Path) -> None:
+def test_metrics_of_tensorflow_1_are_not_taken_for_those_of_keras_2(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "headway")
     assert tf_keras is not None
 
     def body(x: Any, step: Any) -> Any:
@@ -266,6 +269,8 @@ def test_metrics_of_tensorflow_1_are_not_taken_for_those_of_keras_2(tmp_path: pa
 
     # Nobody runs the metric's update, so its value is what it was before any.
     assert trained(body, tmp_path)("seen") == 0.0
+    # Nor for checks.
+    assert not _told(caplog, "Nothing asks for the checks")
 
 
 def test_checks_prints_and_calls_that_nobody_asked_for_do_not_run(tmp_path: pathlib.Path) -> None:
