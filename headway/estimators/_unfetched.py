@@ -165,7 +165,7 @@ def updates(
       store: the variables of the model.
       watched: names of tensors that hooks want to see.
       for_session: whether training has shown the program to be one for sessions; None if nobody has trained it.
-      exported: whether the export outputs are fetched.
+      exported: whether the model is exported: its outputs are fetched, and its checks stay.
     """
     training = spec.mode == ModeKeys.TRAIN
     if training and "global_step" in context.uses:
@@ -184,6 +184,9 @@ def updates(
         found.for_session = _looks_for_session(graph, spec, call, context, candidates)
     else:
         found.for_session = for_session
+    if exported and not training:
+        # Nobody sees the log where a model is served.
+        return found
     if not found.for_session:
         if training:
             steps = {op: names for op, names in found.operations.items() if op.type.startswith(_APPLIES) and names}
