@@ -75,7 +75,7 @@ def is_metric_variable(arguments: Mapping[str, Any]) -> bool:
 def in_layer() -> bool:
     """Returns whether a layer of Keras 2 is being called, which updates its variables without telling anybody.
 
-    Those of `tf.compat.v1.layers` tell in graphs only: in functions the collection UPDATE_OPS is empty.
+    Those of `tf.compat.v1.layers` tell, by the collection UPDATE_OPS.
     """
     return "tf_keras" in sys.modules and _tensorflow_v1.in_keras_2_layer()
 

@@ -95,6 +95,14 @@ def keep_global_step_read(graph: tf.Graph, value: tf.Tensor) -> None:
     graph.add_to_collection("global_step_read_op_cache", value)
 
 
+def has_got_variables(graph: tf.Graph) -> bool:
+    """Returns whether code in a graph has asked for variables by `tf.compat.v1.get_variable`.
+
+    Can go with compat.v1.
+    """
+    return any(store._vars for store in graph.get_collection(("__variable_store",)))
+
+
 AUTOGRAPH = "tensorflow.python.autograph"
 """The modules that call functions on behalf of code that autograph has rewritten."""
 OLD_ESTIMATOR = "tensorflow.python.estimator"
@@ -125,7 +133,51 @@ def keras_2_of_v1(name: str) -> Any:
         module: Any = importlib.import_module(f"tf_keras.src.{module_name}")
         if not hasattr(module.get, "__wrapped__"):
             module.get = _get_of_both(module.get, kind)
+    _as_in_graphs(_v1_layer())
     return importlib.import_module(f"tf_keras.api._v1.keras.__internal__.legacy.{name}")
+
+
+def _v1_layer() -> Any:
+    """Returns the class that the layers of `tf.compat.v1.layers` and the cells of `nn.rnn_cell` derive from."""
+    return importlib.import_module("tf_keras.src.legacy_tf_layers.base").Layer
+
+
+_REGULARIZED = "headway_regularized"
+"""The collection of the names of variables whose regularization loss a function has already."""
+
+
+def _as_in_graphs(layer: Any) -> None:
+    """Lets the layers of `tf.compat.v1.layers` do in functions what they do in graphs.
+
+    Their updates go to UPDATE_OPS, and a variable that several layers share has one regularization loss. Can go with
+    compat.v1.
+    """
+    if "add_update" in vars(layer):
+        return
+
+    def add_update(self: Any, updates: Any) -> None:
+        graph = tf.compat.v1.get_default_graph()
+        if tf.executing_eagerly() or not graph.building_function:
+            super(layer, self).add_update(updates)
+            return
+        context = _keras_2_call_context()
+        if context.in_keras_graph or context.frozen:
+            return
+        made = [update() if callable(update) else update for update in tf.nest.flatten(updates)]
+        for update in tf.nest.flatten(made):
+            if update is not None:
+                graph.add_to_collection(tf.compat.v1.GraphKeys.UPDATE_OPS, update)
+
+    def regularize(self: Any, name: str, variable: Any, regularizer: Any) -> None:
+        graph = tf.compat.v1.get_default_graph()
+        if not tf.executing_eagerly() and graph.building_function:
+            if variable.name in graph.get_collection(_REGULARIZED):
+                return
+            graph.add_to_collection(_REGULARIZED, variable.name)
+        super(layer, self)._handle_weight_regularization(name, variable, regularizer)
+
+    layer.add_update = add_update
+    layer._handle_weight_regularization = regularize
 
 
 def _get_of_both(get: Callable[[Any], Any], kind: type) -> Callable[[Any], Any]:
@@ -147,10 +199,17 @@ def keras_2(version: str) -> Any:
     return importlib.import_module(f"tf_keras.api._{version}.keras")
 
 
+def _keras_2_call_context() -> Any:
+    return importlib.import_module("tf_keras.src.engine.base_layer_utils").call_context()
+
+
 def in_keras_2_layer() -> bool:
-    """Returns whether a layer of Keras 2 is being called in this thread. Can go with tf_keras."""
-    context = importlib.import_module("tf_keras.src.engine.base_layer_utils").call_context()
-    return bool(context.in_call)
+    """Returns whether a layer of Keras 2 is being called in this thread that tells nobody of its updates.
+
+    Those of `tf.compat.v1.layers` do. Can go with tf_keras.
+    """
+    context = _keras_2_call_context()
+    return bool(context.in_call) and not isinstance(context.layer, _v1_layer())
 
 
 def keras_2_settings(optimizer: Any) -> tuple[dict[str, Any], Any]:

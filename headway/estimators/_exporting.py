@@ -84,7 +84,7 @@ def _traced(source: Source, mode: str, receiver_fn: Callable[[], Receiver]) -> _
             features = source.transform(features)
         record = tf.constant(False) if mode == ModeKeys.TRAIN else None
         features = dict(features) if isinstance(features, dict) else features
-        outcome = model.call(features, labels, mode, record=record)
+        outcome = model.call(features, labels, mode, record=record, exported=True)
         unfetched[:] = [operation.name for operation in outcome.unfetched.operations]
         restoring[:] = [_scaffold.restoring(outcome.spec)]
         found.append(_saved_model.export_outputs(outcome.spec))

@@ -140,6 +140,7 @@ class Model:
         self.tables = OwnTables()
         self.traces: collections.Counter[str] = collections.Counter()
         self._complete = False
+        self._for_session: bool | None = None
 
     @property
     def complete(self) -> bool:
@@ -161,6 +162,7 @@ class Model:
         may_create: bool | None = None,
         variables_only: bool = False,
         watched: Iterable[str] = (),
+        exported: bool = False,
     ) -> ModelCall:
         """Calls the model_fn on one batch, in the current graph or eagerly.
 
@@ -173,6 +175,7 @@ class Model:
           may_create: whether new names become variables; by default until training has made them all.
           variables_only: whether the call is made for its variables alone: nothing that it computes ever runs.
           watched: names of tensors that hooks want to see.
+          exported: whether the export outputs are wanted.
         """
         self.traces[mode] += not tf.executing_eagerly()
         may_create = not self._complete if may_create is None else may_create
@@ -196,7 +199,10 @@ class Model:
             spec = invoke(self.model_fn, self.params, self.config, features, labels, mode)
             unfetched = Updates()
             if not tf.executing_eagerly() and not variables_only:
-                unfetched = _unfetched.updates(graph, spec, call, context, self.store, watched)
+                unfetched = _unfetched.updates(
+                    graph, spec, call, context, self.store, watched, for_session=self._for_session, exported=exported
+                )
+                self._for_session = unfetched.for_session if mode == ModeKeys.TRAIN else self._for_session
             if mode == ModeKeys.TRAIN:
                 self._check_settings_used(context)
                 self._count_step(context, before, spec.train_op)

@@ -94,8 +94,8 @@ class Program(abc.ABC):
             outcome = self.model.call(features, labels, self.mode, watched=self.watched, **kwargs)
         self.spec = outcome.spec
         makes_train_op = outcome.spec.train_op is not None and not outcome.context.train_op_is_idle
-        if self.mode != ModeKeys.TRAIN and (outcome.unfetched.operations or makes_train_op):
-            self._check_can_leave_out()
+        if self.mode != ModeKeys.TRAIN and (outcome.unfetched.has_updates or makes_train_op):
+            self._check_does_not_train()
         self._unfetched.add(outcome.unfetched)
         self.changed |= outcome.changed
         return outcome
@@ -114,25 +114,37 @@ class Program(abc.ABC):
                 "metrics of Keras."
             ) from error
 
-    def _check_can_leave_out(self) -> bool:
-        """Returns whether updates can be left out that a session would not have run; raises an error if they must."""
+    def _why_all_runs(self) -> str | None:
+        """Returns what it is that makes all run that was traced; None if operations can be left out."""
         replicas = self.model.strategy.num_replicas_in_sync
-        compiled = self.model.config.jit_compile and self.mode == ModeKeys.TRAIN
-        if not (self.eager or replicas > 1 or compiled):
-            return True
-        how = "run_eagerly=True" if self.eager else f"{replicas} replicas" if replicas > 1 else "jit_compile=True"
-        if self.mode == ModeKeys.TRAIN and self._unfetched.has_steps:
+        if self.eager or replicas > 1:
+            return "run_eagerly=True" if self.eager else f"{replicas} replicas"
+        return "jit_compile=True" if self.model.config.jit_compile and self.mode == ModeKeys.TRAIN else None
+
+    def _check_does_not_train(self) -> None:
+        """Raises an error if evaluation or prediction cannot leave out the train_op that was made in it."""
+        how = self._why_all_runs()
+        if how is not None:
+            raise ValueError(
+                f"model_fn made a train_op in mode {self.mode!r}. With {how} it would train there. Make the "
+                "optimizer's step in mode TRAIN only: `if mode == ModeKeys.TRAIN: ...`."
+            )
+
+    def _leaves_out(self) -> bool:
+        """Returns whether operations are left out that a session would not have run; says in the log which they are."""
+        found, how = self._unfetched, self._why_all_runs()
+        if how is not None and found.has_steps:
             raise ValueError(
                 f"model_fn makes an optimizer's step that is no part of its train_op. With {how} it would run as well. "
                 "Make only the steps that the train_op has, or join them: `train_op=tf.group(one, other)`."
             )
-        if self.mode == ModeKeys.TRAIN:
-            self._notes.not_left_out(self._unfetched, how)
+        if how is not None:
+            self._notes.not_left_out(found, how)
             return False
-        raise ValueError(
-            f"model_fn made a train_op in mode {self.mode!r}. With {how} it would train there. Make the "
-            "optimizer's step in mode TRAIN only: `if mode == ModeKeys.TRAIN: ...`."
-        )
+        if self.mode == ModeKeys.TRAIN:
+            self._notes.left_out(found)
+        self._notes.unasked(found, self.mode)
+        return bool(found.operations)
 
     def _traced_step(self, step: Callable[..., Any], specs: tuple[Any, ...]) -> Any:
         """Returns the concrete function of a step, without the updates that a session would not have run."""
@@ -149,11 +161,7 @@ class Program(abc.ABC):
         concrete = tf.function(traced, autograph=False).get_concrete_function(*specs)
         if self.mode == ModeKeys.TRAIN:
             self._notes.kept(self._unfetched)
-        if not self._unfetched.operations or not self._check_can_leave_out():
-            return concrete
-        if self.mode == ModeKeys.TRAIN:
-            self._notes.left_out(self._unfetched)
-        return _pruning.without(concrete, specs, dropped)
+        return _pruning.without(concrete, specs, dropped) if self._leaves_out() else concrete
 
     def _on_replicas(self, step: Callable[..., Any], elements: tuple[Any, ...], *args: Any) -> list[Any]:
         """Runs `step(element, *args)` on each local replica with an element of its own; returns their results."""

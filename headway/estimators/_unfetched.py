@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from headway import _tensorflow_v1
 from headway._context import StepContext
 from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
@@ -26,7 +27,7 @@ _DRAWS = ("Rng", "Stateful")
 _CALLS = ("If", "While", "Case", "StatefulPartitionedCall")
 _READ_ONLY = "_read_only_resource_inputs"
 # Effects that are no updates: without one who asks for them, a session had no checks, prints and calls of Python.
-_OTHER_EFFECTS = ("Assert", "CheckNumerics", "CheckNumericsV2", "PrintV2", "PyFunc", "EagerPyFunc")
+_OTHER_EFFECTS = ("Assert", "CheckNumerics", "CheckNumericsV2", "Print", "PrintV2", "PyFunc", "EagerPyFunc")
 
 _MOST_NAMES = 8
 _LEFT_OUT = (
@@ -34,9 +35,14 @@ _LEFT_OUT = (
     "session runs only what is fetched. If they are meant, join them to the train_op: "
     "`train_op=tf.group(train_op, update)`."
 )
+_PARTLY_LEFT_OUT = (
+    "Some of the updates of %s do not run in training, others do, as where the averages follow the first of several "
+    "towers: neither the train_op nor the loss, a summary or a hook needs them, and a session runs only what is "
+    "fetched. If they are meant, join them to the train_op: `train_op=tf.group(train_op, update)`."
+)
 _NOT_LEFT_OUT = (
-    "Updates of %s run in training, though neither the train_op nor the loss, a summary or a hook needs them: a "
-    "session would not have run them, but with %s they cannot be left out. Remove them, or join them to the train_op."
+    "Updates of %s run in training that neither the train_op nor the loss, a summary or a hook needs: a session would "
+    "not have run them, but with %s they cannot be left out. Remove them, or join them to the train_op."
 )
 _KEPT = (
     "What Keras layers update is updated in each step of training: %s. In a session it was only if the train_op waited "
@@ -48,6 +54,11 @@ _IN_BRANCHES = (
     "meant."
 )
 
+_UNASKED = (
+    "Nothing asks for the checks, prints or calls of Python %s in mode %r, so they are left out, as in a session. If "
+    "they are meant, let a result wait for them: `with tf.control_dependencies([check]): loss = tf.identity(loss)`."
+)
+
 
 @dataclasses.dataclass
 class Updates:
@@ -56,23 +67,34 @@ class Updates:
     Attributes:
       operations: the operations -> names of the variables of the model that they change; none for checks, prints and
         calls of Python.
-      reached: all operations that a session would have run.
+      reached: all operations that run.
+      for_session: whether checks, prints and calls of Python that nothing asks for are among them.
+      running: names of variables that other updates change, which do run.
       kept: names of variables whose layers of Keras update them all the same.
       in_branches: names of variables that branches and loops update all the same; see `_branches`.
     """
 
     operations: dict[tf.Operation, set[str]] = dataclasses.field(default_factory=dict)
     reached: set[tf.Operation] = dataclasses.field(default_factory=set)
+    for_session: bool = False
+    running: set[str] = dataclasses.field(default_factory=set)
     kept: set[str] = dataclasses.field(default_factory=set)
     in_branches: set[str] = dataclasses.field(default_factory=set)
 
     def add(self, other: Updates) -> None:
         """Adds those of another replica in the same graph, whose operations each of them may see."""
         self.reached |= other.reached
+        self.for_session |= other.for_session
+        self.running |= other.running
         self.kept |= other.kept
         self.in_branches |= other.in_branches
         both = {**self.operations, **other.operations}
         self.operations = {op: names for op, names in both.items() if op not in self.reached}
+
+    @property
+    def has_updates(self) -> bool:
+        """Whether updates of variables are among them, and not only other effects."""
+        return any(self.operations.values())
 
     @property
     def has_steps(self) -> bool:
@@ -91,8 +113,14 @@ class Notes:
         self._told: set[str] = set()
 
     def left_out(self, found: Updates) -> None:
-        """Names what does not run."""
-        self._tell(logger.warning, _LEFT_OUT, found.names())
+        """Names the variables of updates that do not run."""
+        names = found.names()
+        self._tell(logger.warning, _LEFT_OUT, [name for name in names if name not in found.running])
+        self._tell(logger.warning, _PARTLY_LEFT_OUT, [name for name in names if name in found.running])
+
+    def unasked(self, found: Updates, mode: str) -> None:
+        """Names what is no update and does not run."""
+        self._tell(logger.info, _UNASKED, sorted(op.name for op in found.operations if _is_other_effect(op)), mode)
 
     def not_left_out(self, found: Updates, how: str) -> None:
         """Names what runs all the same, because of how the program runs."""
@@ -117,14 +145,17 @@ def updates(
     context: StepContext,
     store: VariableStore,
     watched: Iterable[str] = (),
+    *,
+    for_session: bool | None = None,
+    exported: bool = False,
 ) -> Updates:
     """Returns the updates in `graph` that a session would not have run, and that must not run here.
 
     In evaluation and prediction those are all updates of what a checkpoint holds. In training it depends on what the
-    program trains by. If that is the `train_op`, by an optimizer of TensorFlow 1 or by hand, then all that it does not
-    reach, with the checks, prints and calls of Python that nothing needs; in TensorFlow 2, by an optimizer of Keras 3
-    or of headway, an update needs nobody who asks for it. What layers and metrics of Keras and of headway update is
-    always meant.
+    program trains by. If that is the `train_op`, by an optimizer of TensorFlow 1 or by hand, it is a program for
+    sessions: then all that the `train_op` does not reach; in TensorFlow 2, by an optimizer of Keras 3 or of headway, an
+    update needs nobody who asks for it. What layers and metrics of Keras and of headway update is always meant.
+    Checks, prints and calls of Python that nothing needs are left out of programs for sessions in each mode.
 
     Args:
       graph: the graph in which the model_fn was called.
@@ -133,6 +164,8 @@ def updates(
       context: its surroundings.
       store: the variables of the model.
       watched: names of tensors that hooks want to see.
+      for_session: whether training has shown the program to be one for sessions; None if nobody has trained it.
+      exported: whether the model is exported: its outputs are fetched, and its checks stay.
     """
     training = spec.mode == ModeKeys.TRAIN
     if training and "global_step" in context.uses:
@@ -142,19 +175,51 @@ def updates(
     local = store.updated_by_hand(spec.mode) if training else []
     candidates = dict(_updates(graph, own, store.strategy, local))
     wanted = [*fetched(graph, spec, context), *_hooks.named_tensors(watched, graph).values()]
-    reached = ancestors(wanted)
+    wanted += [output.signature_outputs for output in (spec.export_outputs or {}).values()] if exported else []
+    reached = ancestors(tf.nest.flatten(wanted))
     found = Updates({op: names for op, names in candidates.items() if op not in reached}, reached)
-    if not training:
+    if training:
+        found.for_session = not call.optimizers and _trains(spec, candidates, entries)
+    elif for_session is None:
+        found.for_session = _looks_for_session(graph, spec, call, context, candidates)
+    else:
+        found.for_session = for_session
+    if exported and not training:
+        # Nobody sees the log where a model is served.
         return found
-    if call.optimizers or not _trains(spec, candidates, entries):
-        steps = {op: names for op, names in found.operations.items() if op.type.startswith(_APPLIES) and names}
-        return Updates(steps if call.optimizers else {}, reached)
-    others = {name: entry for name, entry in entries.items() if name not in own}
-    found.operations |= {op: set() for op in graph.get_operations() if op not in reached and _is_other_effect(op)}
-    found.kept = set().union(*(names for op, names in _updates(graph, others, store.strategy) if op not in reached))
-    running = [op for op in graph.get_operations() if op not in found.operations]
-    found.in_branches = _branches.dangling(graph, running, _handles(graph, own, store.strategy))
+    if not found.for_session:
+        if training:
+            steps = {op: names for op, names in found.operations.items() if op.type.startswith(_APPLIES) and names}
+            found.operations = steps if call.optimizers else {}
+        return found
+    if training:
+        found.running = set().union(*(names for op, names in candidates.items() if op in reached))
+        others = {name: entry for name, entry in entries.items() if name not in own}
+        found.kept = set().union(*(names for op, names in _updates(graph, others, store.strategy) if op not in reached))
+    _add_other_effects(found, graph, store, spec.mode)
+    if training:
+        running = [op for op in graph.get_operations() if op not in found.operations]
+        found.in_branches = _branches.dangling(graph, running, _handles(graph, own, store.strategy))
     return found
+
+
+def _add_other_effects(found: Updates, graph: Any, store: VariableStore, mode: str) -> None:
+    """Adds the checks, prints and calls of Python that neither what is fetched nor an update that runs waits for."""
+    all_updates = _updates(graph, store.entries, store.strategy, store.local_variables(mode))
+    found.reached |= ancestors(op for op, _ in all_updates if op not in found.operations)
+    unasked = (op for op in graph.get_operations() if op not in found.reached and _is_other_effect(op))
+    found.operations |= {op: set() for op in unasked if op not in found.operations}
+
+
+def _looks_for_session(
+    graph: Any, spec: EstimatorSpec, call: Call, context: StepContext, candidates: Mapping[Any, set[str]]
+) -> bool:
+    """Returns whether a program that nobody has trained looks like one for sessions, in evaluation or prediction."""
+    if call.optimizers or context.train_op_is_idle:
+        return False
+    pairs = any(isinstance(op, tuple) for op in (spec.eval_metric_ops or {}).values())
+    steps = any(op.type.startswith(_APPLIES) for op in candidates)
+    return pairs or steps or _tensorflow_v1.has_got_variables(graph)
 
 
 def _is_other_effect(op: tf.Operation) -> bool:

@@ -23,7 +23,6 @@ _LEAVE_OUT = ""
 _NOW = {
     "arg_types": _LEAVE_OUT,
     "arg_values": _LEAVE_OUT,
-    "align_corners": _LEAVE_OUT,
     "batch_dim": "batch_axis=",
     "box_ind": "box_indices=",
     "bytes": "input_bytes=",

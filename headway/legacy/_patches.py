@@ -31,6 +31,10 @@ def apply(importer: Importer, *, keras_3: bool) -> None:
         importer.add(module)
         for root in _tensorflow_v1.compat_modules("v1"):
             _set(root, name, module)
+    # TensorFlow's own normalization layers of version 1 are those of a module that Keras 2 has under another name.
+    layers = f"{_given.KERAS_2}.legacy_tf_layers"
+    for name in (layers, f"{layers}.normalization"):
+        importer.add(_whole(name, _given.V1_MODULES["layers"]))
     if keras_3:
         for keras_root in _tensorflow_v1.KERAS_3_ROOTS:
             _into_keras(importer, keras_root)

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import importlib
 import logging
+import re
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -119,7 +120,9 @@ def _contribution(name: str) -> Verdict | None:
         if _is_in(name, path):
             symbol, write = _contrib.instead_of(name.removeprefix(path).strip("."))
             whole = f"{path}.{symbol}".rstrip(".")
-            if not write:
+            start = re.match(r"tf(\.\w+)+", write)
+            # A module as a whole has its names elsewhere, but not each of them.
+            if not write or (start is not None and not exists(start.group())):
                 return _nothing(whole, "tf.contrib ended with TensorFlow 1")
             return Verdict(whole, EDIT, f"write {write}")
     return None

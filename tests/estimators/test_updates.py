@@ -236,7 +236,7 @@ def test_where_they_cannot_be_left_out_they_run_and_are_told(
     value = trained(body, tmp_path, **settings)
     assert (value("beside"), value("reached"), value("global_step")) == (3.0, 3.0, 3)
     (told,) = _told(caplog)
-    assert told.startswith("Updates of beside run in training")
+    assert told.startswith("Updates of beside run in training that neither the train_op nor")
     assert f"but with {how} they cannot be left out" in told
 
 
@@ -254,7 +254,10 @@ def test_what_a_hook_names_is_run(tmp_path: pathlib.Path, caplog: pytest.LogCapt
     assert not _told(caplog)
 
 
-def test_metrics_of_tensorflow_1_are_not_taken_for_those_of_keras_2(tmp_path: pathlib.Path) -> None:
+def test_metrics_of_tensorflow_1_are_not_taken_for_those_of_keras_2(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "headway")
     assert tf_keras is not None
 
     def body(x: Any, step: Any) -> Any:
@@ -266,6 +269,8 @@ def test_metrics_of_tensorflow_1_are_not_taken_for_those_of_keras_2(tmp_path: pa
 
     # Nobody runs the metric's update, so its value is what it was before any.
     assert trained(body, tmp_path)("seen") == 0.0
+    # Nor for checks.
+    assert not _told(caplog, "Nothing asks for the checks")
 
 
 def test_checks_prints_and_calls_that_nobody_asked_for_do_not_run(tmp_path: pathlib.Path) -> None:
@@ -283,6 +288,125 @@ def test_checks_prints_and_calls_that_nobody_asked_for_do_not_run(tmp_path: path
 
     assert trained(body, tmp_path)("global_step") == 3
     assert calls == [2, 2, 2]
+
+
+@pytest.mark.parametrize("how", ["after training", "in a new process"])
+def test_nor_do_they_in_evaluation_and_prediction(
+    how: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "headway")
+    calls: list[str] = []
+
+    def called(name: str) -> Any:
+        return v1.py_func(lambda: calls.append(name) or np.float32(0.0), [], tf.float32)
+
+    def model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+        x = features["x"]
+        y = x @ v1.get_variable("w", [2, 1], initializer=v1.ones_initializer())
+        called(f"{mode} unasked")
+        v1.assert_equal(1, tf.shape(x)[0])
+        v1.Print(x, [x], "nobody's")
+        y += called(f"{mode} asked for")
+        if mode == "infer":
+            return hw.EstimatorSpec(mode, predictions={"y": y})
+        loss = tf.reduce_mean(tf.square(y))
+        step = v1.train.get_global_step()
+        return hw.EstimatorSpec(mode, loss=loss, train_op=descent(loss, step) if mode == "train" else None)
+
+    def model() -> hw.Estimator:
+        return hw.Estimator(model_fn, str(tmp_path / "model"), hw.RunConfig(progress="none", runtime="function"))
+
+    trained_model = model().train(endless, steps=1)
+    estimator = trained_model if how == "after training" else model()
+    once = lambda: tf.data.Dataset.from_tensors({"x": X})  # noqa: E731
+    estimator.evaluate(once)
+    assert len(list(estimator.predict(once))) == 2
+    assert calls == ["train asked for", "eval asked for", "infer asked for"]
+    (told,) = _told(caplog, "in mode 'eval'")
+    assert "Print, PyFunc, assert_equal_1/Assert/Assert in mode 'eval', so they are left out" in told
+
+
+def test_an_exported_model_checks_what_its_outputs_wait_for(tmp_path: pathlib.Path) -> None:
+    def model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+        x = features["x"]
+        y = x @ v1.get_variable("w", [2, 1], initializer=v1.ones_initializer())
+        if mode == "infer":
+            with tf.control_dependencies([v1.assert_equal(2, tf.shape(x)[0], message="two rows")]):
+                outputs = {"serving_default": hw.PredictOutput({"y": tf.identity(y)})}
+            return hw.EstimatorSpec(mode, predictions={"y": y}, export_outputs=outputs)
+        loss = tf.reduce_mean(tf.square(y))
+        return hw.EstimatorSpec(mode, loss=loss, train_op=descent(loss, v1.train.get_global_step()))
+
+    def receiver_fn() -> Any:
+        fed = v1.placeholder(tf.float32, [None, 2])
+        return hw.ServingInputReceiver({"x": fed}, {"x": fed})
+
+    model = hw.Estimator(model_fn, str(tmp_path / "model"), hw.RunConfig(progress="none", runtime="function"))
+    model.train(endless, steps=1)
+    path = model.export_saved_model(str(tmp_path / "export"), receiver_fn)
+    serve = tf.saved_model.load(path.decode()).signatures["serving_default"]
+    assert serve(x=tf.constant(X))["y"].shape == (2, 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="two rows"):
+        serve(x=tf.constant(X[:1]))
+
+
+def test_programs_of_tensorflow_2_are_checked_in_evaluation_too(tmp_path: pathlib.Path) -> None:
+    def model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+        w = weight()
+        loss = tf.reduce_mean(tf.square(features["x"] @ w))
+        if mode == "eval":
+            tf.debugging.assert_equal(1, tf.shape(features["x"])[0], message="one row")
+            return hw.EstimatorSpec(mode, loss=loss, eval_metric_ops={"mean": v1.metrics.mean(loss)})
+        return hw.EstimatorSpec(mode, loss=loss, train_op=hw.minimize(keras.optimizers.SGD(0.01), loss, [w]))
+
+    model = hw.Estimator(model_fn, str(tmp_path), hw.RunConfig(progress="none", runtime="function"))
+    model.train(endless, steps=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one row"):
+        model.evaluate(endless, steps=1)
+
+
+def test_checks_alone_do_not_stop_an_evaluation_on_replicas(
+    tmp_path: pathlib.Path, mirrored: tf.distribute.Strategy
+) -> None:
+    calls = []
+
+    def model_fn(features: Any, mode: str) -> hw.EstimatorSpec:
+        loss = tf.reduce_mean(tf.square(features["x"] @ v1.get_variable("w", [2, 1])))
+        v1.py_func(lambda: calls.append(mode) or np.float32(0.0), [], tf.float32)
+        step = v1.train.get_global_step()
+        return hw.EstimatorSpec(mode, loss=loss, train_op=descent(loss, step) if mode == "train" else None)
+
+    config = hw.RunConfig(progress="none", runtime="function", train_distribute=mirrored)
+    model = hw.Estimator(model_fn, str(tmp_path), config).train(endless, steps=1)
+    assert model.evaluate(endless, steps=1)["global_step"] == 1
+    # There they run, in each replica.
+    assert sorted(calls) == ["eval", "eval", "train", "train"]
+
+
+def test_what_a_layer_of_keras_waits_for_runs_with_its_update(tmp_path: pathlib.Path) -> None:
+    def body(x: Any, step: Any) -> Any:
+        with tf.control_dependencies([v1.assert_equal(2, tf.shape(x)[0])]):
+            keras.layers.BatchNormalization(momentum=0.5, name="norm")(x, training=True)
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        return loss, descent(loss, step)
+
+    np.testing.assert_allclose(trained(body, tmp_path, steps=2)("norm/moving_mean"), [1.5, 2.25])
+
+
+def test_towers_that_share_a_variable_are_told_that_some_updates_run(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def body(x: Any, step: Any) -> Any:
+        mean, never = counter("mean"), counter("never")
+        updates = [mean.assign_add(1.0 + tower) for tower in range(2)]
+        never.assign_add(1.0)
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        return loss, tf.group(descent(loss, step), updates[0])
+
+    assert trained(body, tmp_path)("mean") == 3.0
+    whole, some = _told(caplog)
+    assert whole.startswith("Updates of never do not run in training")
+    assert some.startswith("Some of the updates of mean do not run in training, others do")
 
 
 def test_a_check_that_was_asked_for_is_the_models_not_the_inputs(tmp_path: pathlib.Path) -> None:

@@ -11,10 +11,11 @@ import tensorflow as tf
 import tf_keras
 
 import headway
-from headway import feature_columns, legacy, tf_estimator
+from headway import _tensorflow_v1, feature_columns, legacy, tf_estimator
 from headway.legacy import _given, _private, _private_names
 from headway.tf_estimator import v1 as v1_face
 
+V1_LAYERS = _tensorflow_v1.keras_2_of_v1("layers")
 ESTIMATOR = "tensorflow_estimator.python.estimator"
 
 
@@ -53,6 +54,10 @@ def _imported(line: str) -> object:
         (f"import {ESTIMATOR}.canned.head as h; x = h._regression_head().__class__", headway.heads.RegressionHead),
         ("from tensorflow.python.estimator.model_fn import EstimatorSpec as x", v1_face.EstimatorSpec),
         ("from tensorflow.python.estimator import run_config; x = run_config.RunConfig", v1_face.RunConfig),
+        (
+            "from tensorflow.python.layers import normalization; x = normalization.batch_norm",
+            V1_LAYERS.batch_normalization,
+        ),
         ("from tensorflow.keras.layers import DenseFeatures as x", feature_columns.DenseFeatures),
         ("import tensorflow as tf; x = tf.keras.layers.DenseFeatures", feature_columns.DenseFeatures),
         ("import tensorflow.compat.v1 as tf; x = tf.keras.layers.DenseFeatures", feature_columns.DenseFeatures),

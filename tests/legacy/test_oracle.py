@@ -54,6 +54,11 @@ def test_in_a_graph(name: str) -> None:
     _check(programs.network(name, tf.estimator.RunConfig(runtime="graph")), GOLDEN[f"network: {name}"])
 
 
+@pytest.mark.parametrize("updates", ["first", "none"])
+def test_towers_in_a_graph(updates: str) -> None:
+    _check(programs.towers(updates, tf.estimator.RunConfig(runtime="graph")), GOLDEN[f"towers: {updates}"])
+
+
 def _check(ours: Any, golden: Any) -> None:
     assert ours["metrics"] == pytest.approx(golden["metrics"], rel=2e-5, abs=1e-6)
     np.testing.assert_allclose(ours["predictions"], golden["predictions"], rtol=2e-5, atol=1e-6)

@@ -13,6 +13,7 @@ from headway.estimators._runtime import Setup
 from headway.estimators.graph._building import session_config
 from headway.estimators.graph._hooks import SessionHooks, SessionRun
 from headway.estimators.graph._input import GraphInput
+from headway.estimators.graph._replica_scaffold import ReplicaScaffold
 from headway.estimators.graph._restoring import fitting
 
 v1 = tf.compat.v1
@@ -73,7 +74,7 @@ def evaluate(
 
 def _with_metrics(scaffold: Any) -> Any:
     """Returns a scaffold that initialises the variables of metrics too, which were made after model_fn's own."""
-    if scaffold is None or scaffold.local_init_op is None:
+    if scaffold is None or scaffold.local_init_op is None or isinstance(scaffold, ReplicaScaffold):
         return scaffold
     local_init = tf.group(scaffold.local_init_op, v1.train.Scaffold.default_local_init_op())
     return v1.train.Scaffold(local_init_op=local_init, copy_from_scaffold=scaffold)

@@ -14,6 +14,7 @@ from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _structure
 from headway.estimators._run_config import RunConfig
+from headway.estimators.graph._replica_scaffold import ReplicaScaffold, grouped_parts
 
 v1 = tf.compat.v1
 
@@ -119,15 +120,15 @@ def spec_of_all(strategy: Any, given: Sequence[Batch], call: Callable[[Batch], E
     strategy.run(replica)
     _tell_of_regularizers(given, made[0].mode)
     specs = [made[index] for index in range(len(given))]
-    first = specs[0]
+    first, scaffolds = specs[0], [spec.scaffold for spec in specs if spec.scaffold is not None]
     return first._replace(
         loss=_reduced(specs, given),
-        train_op=None if first.train_op is None else _grouped(strategy, [spec.train_op for spec in specs]),
+        train_op=None if first.train_op is None else grouped_parts(strategy, [spec.train_op for spec in specs]),
         eval_metric_ops={
-            name: (value, _grouped(strategy, [spec.eval_metric_ops[name][1] for spec in specs]))
+            name: (value, grouped_parts(strategy, [spec.eval_metric_ops[name][1] for spec in specs]))
             for name, (value, _) in first.eval_metric_ops.items()
         },
-        scaffold=_joined(strategy, [spec.scaffold for spec in specs if spec.scaffold is not None]),
+        scaffold=ReplicaScaffold(strategy, scaffolds) if scaffolds else None,
     )
 
 
@@ -151,30 +152,3 @@ def _reduced(specs: Sequence[EstimatorSpec], given: Sequence[Batch]) -> Any:
         return total / len(specs) if _tensorflow_v1.is_loss_divided(v1.get_default_graph()) else total
     there = [True if batch.present is None else batch.present for batch in given]
     return tf.reduce_mean(tf.boolean_mask(tf.stack([spec.loss for spec in specs]), tf.stack(there)))
-
-
-def _grouped(strategy: Any, values: Sequence[Any]) -> Any:
-    return tf.group(*[part for value in values for part in strategy.experimental_local_results(value)])
-
-
-def _joined(strategy: Any, scaffolds: Sequence[Any]) -> Any:
-    """Returns one scaffold: operations of all, everything else of the first."""
-    if not scaffolds:
-        return None
-
-    def all_of(name: str) -> list[Any]:
-        return [value for value in (getattr(scaffold, name) for scaffold in scaffolds) if value is not None]
-
-    def grouped(name: str) -> Any:
-        return _grouped(strategy, all_of(name)) if all_of(name) else None
-
-    def listed(name: str) -> Any:
-        return tf.concat(all_of(name), 0) if all_of(name) else None
-
-    return v1.train.Scaffold(
-        init_op=grouped("init_op"),
-        local_init_op=grouped("local_init_op"),
-        ready_op=listed("ready_op"),
-        ready_for_local_init_op=listed("ready_for_local_init_op"),
-        copy_from_scaffold=scaffolds[0],
-    )

@@ -8,6 +8,7 @@ import tensorflow as tf
 from idiom_model import case, descend, linear, squared
 
 v1 = tf.compat.v1
+_CALLS: list[str] = []
 
 
 def _count(name: str) -> Any:
@@ -143,3 +144,39 @@ def _(api, features, labels, mode, params):
     v1.summary.scalar("value alone", ops["mean"][0])
     v1.summary.scalar("error", ops["error"][1])
     return api.EstimatorSpec(mode, loss=loss, train_op=descend(loss), eval_metric_ops=ops)
+
+
+def _called(name: str, x: Any) -> Any:
+    """Returns a zero of Python, which notes that it was asked for."""
+
+    def note(x):
+        _CALLS.append(name)
+        return x - x
+
+    return v1.py_func(note, [x[0, 0]], tf.float32)
+
+
+def _calls(api, estimator, folder, seen):
+    seen["calls"] = sorted(set(_CALLS))
+    _CALLS.clear()
+
+
+@case("checks that nobody asks for", evaluate=True, predict=True, then=_calls)
+def _(api, features, labels, mode, params):
+    x = features["x"]
+    _called(f"{mode}, nobody's", x)
+    v1.assert_equal(tf.shape(x)[0], 77)
+    tf.debugging.assert_less(x, -100.0)
+    v1.check_numerics(v1.log(-tf.abs(x)), "nobody's")
+    v1.Print(x, [x], "nobody's")
+    with tf.control_dependencies([v1.assert_less(tf.shape(x)[0], 77)]):
+        y = linear(features) + _called(f"{mode}, asked for", x)
+    if mode == "infer":
+        return api.EstimatorSpec(mode, predictions={"y": y})
+    loss = squared(y, labels)
+    return api.EstimatorSpec(
+        mode,
+        loss=loss,
+        train_op=descend(loss) if mode == "train" else None,
+        eval_metric_ops={"mean": v1.metrics.mean(y, weights=1.0 + _called(f"{mode}, for a metric", x))},
+    )

@@ -87,6 +87,38 @@ def model_fn_of(network):
     return model_fn
 
 
+def towers(updates, config=None):
+    """A tower for each device, with layers that all share.
+
+    Args:
+      updates: "first": the averages follow the first tower; "none": they stay.
+      config: of the run.
+    """
+
+    def model_fn(features, labels, mode):
+        x = features["x"]
+        parts = [x[:1], x[1:]] if mode == "train" else [x]
+        outputs, first = [], []
+        for i, part in enumerate(parts):
+            with v1.variable_scope("net", reuse=i > 0), v1.name_scope(f"tower_{i}") as scope:
+                square = lambda w: 0.1 * tf.reduce_sum(tf.square(w))  # noqa: E731
+                hidden = v1.layers.dense(part, 2, kernel_initializer=constant(0.1), kernel_regularizer=square, name="d")
+                hidden = v1.layers.batch_normalization(hidden + part[:, :2], training=mode == "train", name="n")
+                outputs.append(tf.reduce_sum(hidden, 1))
+            first = first or v1.get_collection(v1.GraphKeys.UPDATE_OPS, scope)
+        y = tf.concat(outputs, 0)
+        if mode == "infer":
+            return tf.estimator.EstimatorSpec(mode, predictions=y)
+        loss = tf.reduce_mean(tf.square(labels - y)) + v1.losses.get_regularization_loss()
+        if mode == "eval":
+            return tf.estimator.EstimatorSpec(mode, loss=loss)
+        with tf.control_dependencies(first if updates == "first" else []):
+            train_op = v1.train.GradientDescentOptimizer(0.05).minimize(loss, v1.train.get_global_step())
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    return outcome(tf.estimator.Estimator(model_fn, None, config))
+
+
 def outcome(estimator, labels=lambda input_fn: input_fn):
     """Trains, and returns what can be seen afterwards."""
     estimator.train(labels(train_input_fn), steps=5)
@@ -197,6 +229,7 @@ IN_MODEL_FN = [("apply", "Adam"), *(("updates", name) for name in ("Ftrl", "SGD,
 OF_KERAS_MODEL = ["Adam", "SGD, momentum, decay", "RMSprop"]
 PROGRAMS = {
     **{f"network: {name}": (network, name) for name in ("convolutions", "cells")},
+    **{f"towers: {updates}": (towers, updates) for updates in ("first", "none")},
     **{f"model_fn: {how}: {name}": (in_model_fn, how, name) for how, name in IN_MODEL_FN},
     **{f"linear: {name}": (in_linear_model, name) for name in optimizers()},
     "keras layers": (with_keras_layers,),

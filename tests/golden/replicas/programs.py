@@ -213,6 +213,33 @@ def counted_by_hand(api, folder, strategy):
     return values(est)
 
 
+def partitioned(api, folder, strategy):
+    """A variable in slices, its slots and averages; then a model of other slices that starts from it."""
+
+    def model_fn_of_slices(slices):
+        def model_fn(features, labels, mode, params):
+            with v1.variable_scope("sliced", partitioner=v1.fixed_size_partitioner(slices)):
+                w = v1.get_variable("w", [3, 2], initializer=v1.constant_initializer(0.3))
+            y = tf.reduce_sum(tf.tanh(features["x"] @ tf.convert_to_tensor(w)), 1)
+            loss = tf.reduce_mean(tf.square(y - labels))
+            if mode == "eval":
+                return api.EstimatorSpec(mode, loss=loss, eval_metric_ops={"mean": v1.metrics.mean(y)})
+            return train_spec(api, mode, loss, params)
+
+        return model_fn
+
+    params = {"optimizer": "adam", "averaged": True}
+    first = estimator(api, os.path.join(folder, "first"), strategy, model_fn_of_slices(2), params)
+    first.train(rows(strategy), steps=3)
+    first.train(rows(strategy), steps=3)
+    config = api.RunConfig(tf_random_seed=1, train_distribute=strategy)
+    second = api.Estimator(
+        model_fn_of_slices(3), os.path.join(folder, "second"), config, params, warm_start_from=first.model_dir
+    )
+    second.train(rows(strategy), steps=2)
+    return {"first": values(first), "eval": result(first, rows(strategy, 1, 8)), "second": values(second)}
+
+
 PROGRAMS = {
     **{name: all_verbs(optimizer=name) for name in OPTIMIZERS},
     "averaged": all_verbs(averaged=True),
@@ -224,4 +251,5 @@ PROGRAMS = {
     "ending": ending,
     "hooks_of_the_spec": hooks_of_the_spec,
     "counted_by_hand": counted_by_hand,
+    "partitioned": partitioned,
 }
