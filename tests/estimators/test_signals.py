@@ -75,12 +75,13 @@ def test_a_signal_during_an_evaluation_inside_of_training(
     model = small.estimator(small.linear, folder, save_checkpoints_steps=2)
     # The input of the evaluation has no end. The hook evaluates the first weights already.
     spec = EvalSpec(small.input_fn(), steps=None, hooks=[send(number, 3)], throttle_secs=0)
+    hook = InMemoryEvaluatorHook(model, small.input_fn(), hooks=spec.hooks, every_n_iter=2)
+    runs = {
+        "hook": lambda: model.train(small.input_fn(), steps=1000, hooks=[hook]),
+        "train_and_evaluate": lambda: train_and_evaluate(model, TrainSpec(small.input_fn(), max_steps=1000), spec),
+    }
     with pytest.raises(error):
-        if way == "hook":
-            hook = InMemoryEvaluatorHook(model, small.input_fn(), hooks=spec.hooks, every_n_iter=2)
-            model.train(small.input_fn(), steps=1000, hooks=[hook])
-        else:
-            train_and_evaluate(model, TrainSpec(small.input_fn(), max_steps=1000), spec)
+        runs[way]()
     step = 0 if way == "hook" else 2
     text = "\n".join(record.getMessage() for record in caplog.records)
     assert "A signal has ended the evaluation after 3 batches; it has no result." in text
