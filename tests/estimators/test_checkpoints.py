@@ -459,6 +459,34 @@ def test_other_data_starts_afresh(small: Any, tmp_path: pathlib.Path, caplog: py
     assert any("its rows, batch size or order differ" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"x": np.where(np.arange(20) == 19, 0.0, np.arange(20.0)).astype("float32")},
+        {"x": np.arange(20.0, dtype="float32"), "other": np.zeros(20)},
+    ],
+    ids=["a value", "the columns"],
+)
+def test_as_many_other_rows_start_afresh(
+    changed: dict[str, Any], small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = {"x": np.arange(20.0, dtype="float32")}
+    run(small, tmp_path / "model", input_pipelines.from_arrays(rows, batch_size=1), 10, fail_at=6)
+    assert run(small, tmp_path / "model", input_pipelines.from_arrays(changed, batch_size=1), 2) == [0.0, 1.0]
+    assert any(
+        "there are as many rows as in the interrupted run, but" in record.getMessage() for record in caplog.records
+    )
+
+
+def test_a_place_that_says_nothing_of_the_rows(small: Any, tmp_path: pathlib.Path) -> None:
+    run(small, tmp_path / "model", by_index(), 10, fail_at=6)
+    (path,) = (tmp_path / "model").glob("model.ckpt-4.input.json")
+    position = json.loads(path.read_text())
+    del position["rows"]
+    path.write_text(json.dumps(position))
+    assert run(small, tmp_path / "model", by_index(), 2) == [4.0, 5.0]
+
+
 def test_the_place_is_json(small: Any, tmp_path: pathlib.Path) -> None:
     run(small, tmp_path / "model", by_index(), 5)
     position = json.loads((tmp_path / "model" / "model.ckpt-5.input.json").read_text())
