@@ -227,7 +227,8 @@ class _Inputs(tf.Module):
         if not isinstance(features, Mapping):
             raise ValueError(
                 f"features should be a dictionary of `Tensor`s. Given type: {type(features)}. Let input_fn return "
-                "{name: values}, with a name for each feature that a column reads."
+                "{name: values}, with a name for each feature that a column reads; of a data frame, `dict(frame)`, or "
+                "the pipeline `input_pipelines.from_dataframe(frame, label=...)`."
             )
         self.seen = tuple(sorted(features))
         if self._transform is None:
