@@ -54,6 +54,7 @@ def read(name: str, values: Any) -> Column:
     Raises:
       ValueError: the values are of no type that a model can take, of mixed types, or of different lengths.
     """
+    check_is_column(name, values)
     for module, type_names, convert in (
         ("pandas", ("Series", "Index"), _from_pandas),
         ("polars", ("Series",), _from_polars),
@@ -74,6 +75,31 @@ def read(name: str, values: Any) -> Column:
     if pandas is not None and isinstance(values, pandas.api.extensions.ExtensionArray):
         return _from_pandas(name, pandas.Series(values))
     return _from_array(name, _as_array(name, values))
+
+
+def check_is_column(name: str, values: Any) -> None:
+    """Raises if `values` is a container that is no column, such as a dict or a sparse matrix of SciPy."""
+    what, remedy = "", ""
+    scipy = sys.modules.get("scipy.sparse")
+    if scipy is not None and scipy.issparse(values):
+        what = f"a sparse matrix of SciPy, of shape {values.shape}"
+        remedy = (
+            "Make it dense with `.toarray()`; or give the column numbers of each row as a column of ids, and their "
+            "values as its weights (`weighted_categorical_column`)."
+        )
+    elif isinstance(values, Mapping):
+        what = f"a dict with the keys {_short(sorted(map(str, values)))}"
+        inner = f"{name}/{next(iter(values), 'key')}"
+        remedy = f"Columns are not nested: give each a name of its own, such as {inner!r}."
+    elif isinstance(values, set | frozenset):
+        what, remedy = "a set, which has no order", "Make it a list or an array, in the order of the rows."
+    elif isinstance(values, np.ndarray) and values.dtype.names:
+        what = f"a structured array with the fields {list(values.dtype.names)}"
+        remedy = "Give each field as a column: `{field: array[field] for field in array.dtype.names}`."
+    if what:
+        raise ValueError(
+            f"Column {name!r} must have one value, or a row of values, for each row. Received: {what}. {remedy}"
+        )
 
 
 def of_frame(frame: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Variables:
     Args:
       prefix: what the full names begin with, such as "dnn"; "" for nothing.
       shared: the variables of the model that belong to none of its parts, by name; those asked for are added.
+      shared_prefix: what the full names of these begin with if this part is the first to ask for them; "" for nothing.
 
     Attributes:
       prefix: see above.
@@ -29,14 +30,15 @@ class Variables:
         part that asks for it first.
     """
 
-    def __init__(self, prefix: str, shared: dict[str, tf.Variable] | None = None) -> None:
+    def __init__(self, prefix: str, shared: dict[str, tf.Variable] | None = None, *, shared_prefix: str = "") -> None:
         self.prefix = prefix
+        self._shared_prefix = shared_prefix
         self.trainable: list[tf.Variable] = []
         self._shared = {} if shared is None else shared
 
     def under(self, prefix: str) -> Variables:
         """Returns a variable factory whose names begin with `prefix` as well."""
-        inner = Variables(self._full(prefix), self._shared)
+        inner = Variables(self._full(prefix), self._shared, shared_prefix=self._shared_prefix)
         inner.trainable = self.trainable
         return inner
 
@@ -53,9 +55,9 @@ class Variables:
         dtype: tf.DType = tf.float32,
         trainable: bool = True,
     ) -> tf.Variable:
-        """Returns the variable of that full name, which all parts of the model have in common."""
+        """Returns the variable of that name, which all parts of the model have in common."""
         if name not in self._shared:
-            self._shared[name] = self._make(name, shape, initializer, dtype, trainable)
+            self._shared[name] = self._make(self._shared_prefix + name, shape, initializer, dtype, trainable)
         return self._shared[name]
 
     def __call__(

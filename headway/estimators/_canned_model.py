@@ -24,6 +24,9 @@ from headway.estimators._model import dtype_policy
 from headway.estimators._optimizers import OptimizerMaker, optimizer_maker
 from headway.estimators._run_config import RunConfig
 from headway.estimators._sdca import Batch, LinearSDCA, example_ids
+from headway.estimators._v1_canned_optimizers import V1OptimizerMaker
+from headway.feature_columns._protocol import VariableFactory
+from headway.feature_columns._variables import WithSlashes
 from headway.heads import BinaryClassHead, Head, MultiClassHead, RegressionHead
 
 # tf.estimator's learning rates for optimizers that are given by name.
@@ -67,6 +70,10 @@ class DeepPart:
     optimizer: OptimizerMaker
     scope: str = "dnn"
 
+    @property
+    def _of_tf1(self) -> bool:
+        return isinstance(self.optimizer, V1OptimizerMaker)
+
     def logits(
         self,
         features: Mapping[str, Any],
@@ -77,8 +84,10 @@ class DeepPart:
         seed: int | None,
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
-        variables = Variables(self.scope, shared)
-        net = fc.dense_tensor(self.columns, features, variables.under("input_from_feature_columns/input_layer"))
+        scope = f"{self.scope}/input_from_feature_columns/"
+        variables = Variables(self.scope, shared, shared_prefix=scope if self._of_tf1 else "")
+        table: VariableFactory = variables.under("input_from_feature_columns/input_layer")
+        net = fc.dense_tensor(self.columns, features, table if self._of_tf1 else WithSlashes(table))
         net = self.hidden(net, variables, training=training, seed=seed)
         logits = layers.dense(net, units, variables.under("logits"))
         layers.summarize_layer(logits, "dnn/logits")
@@ -107,7 +116,8 @@ class LinearPart:
     ) -> tuple[tf.Tensor, list[tf.Variable]]:
         """Returns float32 `[B, units]` and the trainable variables; `shared` as in `Variables`."""
         del training, seed
-        variables = Variables(self.scope, shared)
+        of_tf1 = isinstance(self.optimizer, V1OptimizerMaker)
+        variables = Variables(self.scope, shared, shared_prefix=f"{self.scope}/" if of_tf1 else "")
         variable = variables.under("linear_model")
         logits = fc.linear_logits(self.columns, features, units, variable, self.sparse_combiner)
         *weights, bias = variables.trainable
@@ -217,7 +227,8 @@ class _Inputs(tf.Module):
         if not isinstance(features, Mapping):
             raise ValueError(
                 f"features should be a dictionary of `Tensor`s. Given type: {type(features)}. Let input_fn return "
-                "{name: values}, with a name for each feature that a column reads."
+                "{name: values}, with a name for each feature that a column reads; of a data frame, `dict(frame)`, or "
+                "the pipeline `input_pipelines.from_dataframe(frame, label=...)`."
             )
         self.seen = tuple(sorted(features))
         if self._transform is None:

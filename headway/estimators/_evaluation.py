@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from headway._log import logger
+from headway.estimators import _signals
 from headway.estimators._batch_run import BatchRun
 from headway.estimators._evaluate_program import Evaluated, EvaluateProgram
 from headway.estimators._events import EventWriter
@@ -38,6 +39,10 @@ def evaluate(
     most = _STEPS_PER_CALL if program.multi_worker else _FIRST_STEPS
     while run.going and not total.exhausted and (steps is None or run.step < steps):
         limit = 1 if hooks else min(most, most if steps is None else steps - run.step)
+        # Workers leave the loop together or not at all.
+        if not program.multi_worker and _signals.training_is_to_end():
+            logger.warning("A signal has ended the evaluation after %d batches; it has no result.", total.batches)
+            raise _signals.Interrupted
         due, began = due_steps(hooks, run), time.monotonic()
         with readable_errors():
             found = program.run(iterator, tables, limit)

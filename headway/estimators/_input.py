@@ -126,6 +126,7 @@ class TrainingInput:
             "elements": self.consumed,
             "seed": self.pipeline.seed,
             "fingerprint": self.pipeline.fingerprint,
+            "rows": self.pipeline.rows_digest,
         }
         if self.pipeline.position_kind == "iterator" and not self._by_count and status != "ended":
             reason = self._saved_with_iterator(path + self.worker, position)
@@ -174,6 +175,13 @@ def place_to_go_on(
     if position["fingerprint"] != pipeline.fingerprint:
         logger.warning(
             "The input starts a fresh pass: its rows, batch size or order differ from those of the interrupted run."
+        )
+        return pipeline, None
+    # Positions of earlier versions of headway say nothing of the rows.
+    if position.get("rows") not in (None, pipeline.rows_digest):
+        logger.warning(
+            "The input starts a fresh pass: there are as many rows as in the interrupted run, but their values, types "
+            "or names have changed. To train on the rows that were not yet seen, give the rows of that run."
         )
         return pipeline, None
     logger.info(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import tensorflow as tf
 
 from headway._log import logger
 from headway.estimators import _checkpoints
 from headway.estimators._checkpoints import AsyncWriter, Checkpoint, CheckpointDirectory
 from headway.estimators._input import TrainingInput
+from headway.estimators._other_writers import OtherWriters
 from headway.estimators._variables import VariableStore
 
 
@@ -48,6 +51,7 @@ class Saver:
         self._writer = AsyncWriter(enabled=asynchronous)
         self._unchanged = unchanged
         self._status: tuple[int, str] | None = None
+        self._others = OtherWriters(directory) if is_chief else None
 
     @property
     def model_dir(self) -> str:
@@ -97,7 +101,7 @@ class Saver:
             tensors = _checkpoints.snapshot(self._store)
             logger.info("Saving a checkpoint for step %d to %s.", step, path)
             slices = _checkpoints.slices_of(self._store)
-            self._writer.submit(lambda: self._directory.write(step, tensors, slices=slices))
+            self._writer.submit(lambda: self._write_watched(step, tensors, slices))
         self.last = Checkpoint(path, step)
         if listeners:
             # A listener may read the checkpoint, for an evaluation say.
@@ -105,6 +109,13 @@ class Saver:
         for listener in listeners:
             self.stop_requested = bool(listener.after_save(None, step)) or self.stop_requested
         return self.last
+
+    def _write_watched(self, step: int, tensors: Mapping[str, tf.Tensor], slices: _checkpoints.Slices) -> None:
+        if self._others is not None:
+            self._others.check()
+        written = self._directory.write(step, tensors, slices=slices)
+        if self._others is not None:
+            self._others.wrote(written.path)
 
     def end(self, step: int) -> None:
         """Lets the listeners end, when everything is on disk."""

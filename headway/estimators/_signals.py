@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import signal
 import threading
@@ -16,6 +17,14 @@ _PATIENCE = 1.0
 _NO_SIGNAL = b"\0"
 # Whether this process's signals go into a pipe.
 _watching = threading.Event()
+
+
+# Of the training that a call is part of.
+_of_training: contextvars.ContextVar[Interruption | None] = contextvars.ContextVar("_of_training", default=None)
+
+
+class Interrupted(Exception):
+    """What ends an evaluation inside of training early, when a signal has asked the run to end."""
 
 
 class Interruption:
@@ -37,12 +46,26 @@ class Interruption:
                 signal.Signals(number).name,
             )
 
+    @contextlib.contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Lets evaluations inside end early."""
+        token = _of_training.set(self)
+        try:
+            yield
+        finally:
+            _of_training.reset(token)
+
     def raise_(self) -> None:
         """Ends the program as the signal would have, now that everything is saved."""
         if self.signal is signal.SIGINT:
             raise KeyboardInterrupt
         if self.signal is not None:
             raise SystemExit(128 + self.signal)
+
+
+def training_is_to_end() -> bool:
+    """Tells whether a signal has asked the training that this call is part of to end."""
+    return bool(_of_training.get())
 
 
 @contextlib.contextmanager
@@ -69,7 +92,7 @@ def caught() -> Iterator[Interruption]:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             previous[signum] = signal.signal(signum, handle)
     try:
-        with _watched(set(previous), interruption):
+        with _watched(set(previous), interruption), interruption.heeded():
             yield interruption
     finally:
         for signum, handler in previous.items():

@@ -9,6 +9,7 @@ end every hook
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -139,13 +140,18 @@ class TrainRun(Run):
         with _signals.caught() as interruption:
             self._interruption = interruption
             for hook in hooks:
-                hook.begin(self)
+                with contextlib.suppress(_signals.Interrupted):
+                    hook.begin(self)
             while not self._is_over(last_step, interruption):
                 due = self._stretch(hooks, due_steps(hooks, self), last_step)
-                act_on(hooks, due, self)
+                # A hook of the caller's may evaluate.
+                with contextlib.suppress(_signals.Interrupted):
+                    act_on(hooks, due, self)
         self._status = "ended"
-        for hook in hooks:
-            hook.end(self)
+        with interruption.heeded():
+            for hook in hooks:
+                with contextlib.suppress(_signals.Interrupted):
+                    hook.end(self)
         if interruption:
             logger.warning("A signal ended training at step %d. %s", self.step, self.last_checkpoint_text)
             self._saver.close()

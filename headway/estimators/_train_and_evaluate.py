@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway._spec import is_hook
-from headway.estimators import _arguments, _checkpoints
+from headway.estimators import _arguments, _checkpoints, _signals
 from headway.estimators._estimator import Estimator
 from headway.estimators._exporters import Exporter
 from headway.estimators._listeners import CheckpointSaverListener, is_listener
@@ -300,7 +301,8 @@ class EvaluationListener(CheckpointSaverListener):
 
     def _evaluate(self, step: int) -> None:
         self._began, self._step = self._clock(), step
-        self._evaluator.evaluate_now()
+        with contextlib.suppress(_signals.Interrupted):
+            self._evaluator.evaluate_now()
 
 
 def _train_here(estimator: Estimator, spec: TrainSpec, evaluator: Evaluator) -> Any:

@@ -17,7 +17,7 @@ from headway._slices import slice_of
 from headway.estimators._checkpoints import DERIVED
 from headway.estimators._variables import GLOBAL_STEP, Entry, VariableStore
 from headway.estimators._vocab_info import VocabInfo
-from headway.estimators._warm_start_sources import Source, open_source
+from headway.estimators._warm_start_sources import OBJECT_ENDING, Source, open_source
 
 
 class _SettingsFields(NamedTuple):
@@ -159,7 +159,8 @@ def warm_start_values(
     names = _chosen(entries, settings, complete=complete)
     report, values = _Report(), dict[str, Any]()
     renamed, vocabularies = settings.var_name_to_prev_var_name or {}, settings.var_name_to_vocab_info or {}
-    previous = {name: renamed.get(name, entries[name].slice[0]) for name in names}
+    # `tf.train.list_variables` shows the keys of objects with an ending, which `source.names` do not have.
+    previous = {name: renamed.get(name, entries[name].slice[0]).removesuffix(OBJECT_ENDING) for name in names}
     missing = [name for name, old in previous.items() if old not in source.names and DERIVED.search(old)]
     for name in missing:
         del previous[name]
@@ -206,7 +207,10 @@ def _chosen(entries: Mapping[str, Entry], settings: WarmStartSettings, *, comple
     if not complete:
         return chosen
     if not chosen:
-        raise ValueError(f"vars_to_warm_start={settings.vars_to_warm_start!r} matches no variable. There are: {names}.")
+        raise ValueError(
+            f"vars_to_warm_start={settings.vars_to_warm_start!r} matches no variable. There are: {names}. "
+            "Expressions match from the beginning of a name: write '.*' before what stands further behind."
+        )
     for field in ("var_name_to_prev_var_name", "var_name_to_vocab_info"):
         unused = sorted(set(getattr(settings, field) or ()) - set(chosen))
         if unused:

@@ -19,7 +19,7 @@ import tensorflow as tf
 from headway import _tensorflow
 from headway.estimators._tensors import TensorReader
 
-_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
+OBJECT_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 _IN_SAVED_MODEL = "/variables/variables"
 
 
@@ -81,13 +81,13 @@ class _CheckpointSource(Source):
             folder = path.removesuffix(_IN_SAVED_MODEL)
             if not full_names and folder != path:
                 full_names = _tensorflow.saved_model_names(folder)
-            by_path = {key.removesuffix(_ENDING): key for key in self._shapes if key.endswith(_ENDING)}
+            by_path = {key.removesuffix(OBJECT_ENDING): key for key in self._shapes if key.endswith(OBJECT_ENDING)}
             # A name that several objects have stands for none of them.
             self._keys = {**by_path, **full_names, **{key: key for key in by_path.values()}}
 
     @property
     def names(self) -> list[str]:
-        return [name for name in self._keys if not name.endswith(_ENDING)]
+        return [name for name in self._keys if not name.endswith(OBJECT_ENDING)]
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._shapes[self._keys[name]])

@@ -11,6 +11,7 @@ import tensorflow as tf
 from headway.feature_columns import _checks
 from headway.feature_columns._over_ids import OverIds
 from headway.feature_columns._protocol import DeviceInputs, FeatureColumn, Initializer, VariableFactory
+from headway.feature_columns._variables import column_scope
 
 COMBINERS = ("mean", "sqrtn", "sum")
 
@@ -40,7 +41,7 @@ class EmbeddingColumn(OverIds):
 
     def make_variables(self, variable: VariableFactory) -> tuple[tf.Variable, ...]:
         """Returns the table, float32 `[ids, dimension]`, under the name `{name}/embedding_weights`."""
-        name = f"{self.variable_scope}/embedding_weights"
+        name = f"{column_scope(variable, self.name)}/embedding_weights"
         shape = (self.categorical_column.num_buckets, self.dimension)
         initializer = first_value(
             self.name, self.dimension, self.initializer, self.ckpt_to_load_from, self.tensor_name_in_ckpt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from headway.feature_columns._device import (
 from headway.feature_columns._protocol import FeatureColumn, Initializer
 from headway.feature_columns._raw_batch import as_tensor
 from headway.feature_columns._transform import ColumnTransform
+from headway.feature_columns._variables import WithSlashes
 
 
 class _Scope(keras.layers.Layer):
@@ -69,18 +71,27 @@ class _ColumnsLayer(keras.layers.Layer):
         if weight is None:
             # Without autocast `value` is the variable itself, which is looked up without being copied.
             trainable = trainable and self.trainable
-            weight = holder.add_weight(
-                name=leaf, shape=shape, initializer=initializer, dtype=dtype.name, trainable=trainable, autocast=False
-            )
+            with contextlib.ExitStack() as opened:
+                for part in scope.split("/")[:-1]:
+                    opened.enter_context(keras.name_scope(part))
+                weight = holder.add_weight(
+                    name=leaf,
+                    shape=shape,
+                    initializer=initializer,
+                    dtype=dtype.name,
+                    trainable=trainable,
+                    autocast=False,
+                )
             # TensorFlow tracks variables and layers that are attributes, for exported models and checkpoints.
             setattr(holder, attribute, weight)
         return weight.value
 
     def _scope(self, name: str) -> keras.layers.Layer:
-        attribute = f"column_{name}"
+        # Keras stores weights in files under the names of attributes, where a slash means a group.
+        attribute = f"column_{name.replace('/', '>')}"
         scope = getattr(self, attribute, None)
         if scope is None:
-            scope = _Scope(name)
+            scope = _Scope(name.rpartition("/")[2])
             setattr(self, attribute, scope)
         return scope
 
@@ -120,11 +131,11 @@ class DenseFeatures(_ColumnsLayer):
         """Makes the variables."""
         del input_shape
         for column in _checks.dense_columns(self.feature_columns):
-            column.make_variables(self._variable)
+            column.make_variables(WithSlashes(self._variable))
 
     def call(self, features: Mapping[str, Any]) -> tf.Tensor:
         """Returns float32 `[B, sum of widths]`."""
-        return dense_tensor(self.feature_columns, self._transform(features), self._variable)
+        return dense_tensor(self.feature_columns, self._transform(features), WithSlashes(self._variable))
 
 
 class SequenceFeatures(_ColumnsLayer):

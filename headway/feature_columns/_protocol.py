@@ -48,6 +48,19 @@ class VariableFactory(Protocol):
         """Returns the variable `name`."""
 
 
+def scope_of(name: str) -> str:
+    """Returns `name` in the letters that one part of a variable's name may have."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "_", name)
+
+
+def scope_with_slashes(name: str) -> str:
+    """Returns `name` as it is where a variable may have it, with the slashes that it has; else see `scope_of`.
+
+    So Keras 2's `DenseFeatures` named variables, and TensorFlow the tables of shared embeddings.
+    """
+    return name if re.fullmatch(r"[A-Za-z0-9_.\-/>]+", name) else scope_of(name)
+
+
 class HostInputs(Protocol):
     """The raw features of a batch, as columns see them. What two columns ask for is computed once."""
 
@@ -172,8 +185,8 @@ class FeatureColumn(Definition, abc.ABC):
 
     @property
     def variable_scope(self) -> str:
-        """`name` in the letters that a variable's name may have."""
-        return re.sub(r"[^A-Za-z0-9_.\-]", "_", self.name)
+        """`name` in the letters that one part of a variable's name may have."""
+        return scope_of(self.name)
 
     def __getstate__(self) -> dict[str, Any]:
         # The cached digest may hold the address of a function, which means nothing in another process.

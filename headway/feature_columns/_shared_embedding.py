@@ -20,6 +20,8 @@ from headway.feature_columns._protocol import (
     IdColumn,
     Initializer,
     VariableFactory,
+    scope_of,
+    scope_with_slashes,
 )
 from headway.feature_columns._sequence_categorical import SequenceCategoricalColumn
 from headway.feature_columns._weighted import WeightedCategoricalColumn
@@ -49,8 +51,9 @@ class SharedTable(Definition):
 
     def variable(self, variable: VariableFactory, num_buckets: int) -> tf.Variable:
         """Returns the table, float32 `[num_buckets, dimension]`."""
-        name = re.sub(r"[^A-Za-z0-9_.\-]", "_", self.name)
-        make = variable if self.inside_layer else getattr(variable, "shared", variable)
+        # TensorFlow takes no name of a variable outside of all layers that begins otherwise.
+        name = scope_with_slashes(self.name) if re.match("[A-Za-z0-9.]", self.name) else scope_of(self.name)
+        make = getattr(variable, "in_layer" if self.inside_layer else "shared", variable)
         initializer = first_value(
             self.name, self.dimension, self.initializer, self.ckpt_to_load_from, self.tensor_name_in_ckpt
         )

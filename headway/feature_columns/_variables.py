@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from headway.feature_columns._protocol import Initializer, VariableFactory
+from headway.feature_columns._protocol import Initializer, VariableFactory, scope_of, scope_with_slashes
 
 
-class OncePerName:
-    """Asks another factory for each variable once, so that columns that name one variable have one.
+def column_scope(factory: VariableFactory, name: str) -> str:
+    """Returns what the names of the variables of the column `name` begin with, in the way of `factory`."""
+    scope: Callable[[str], str] = getattr(factory, "column_scope", scope_of)
+    return scope(name)
+
+
+class WithSlashes:
+    """A factory that gives the variables of a column "a/b" names with that slash, as Keras 2's `DenseFeatures` did.
 
     Args:
-      factory: makes the variables. Tables of `shared_embeddings` are asked of its method `shared`, if it has one, with
-        the same arguments: their names are not part of a layer.
+      factory: makes the variables.
     """
+
+    column_scope = staticmethod(scope_with_slashes)
 
     def __init__(self, factory: VariableFactory) -> None:
         self._factory = factory
-        self._shared: VariableFactory = getattr(factory, "shared", factory)
-        self._made: dict[tuple[bool, str], tf.Variable] = {}
+        self.shared: VariableFactory = getattr(factory, "shared", factory)
 
     def __call__(
         self,
@@ -29,10 +37,52 @@ class OncePerName:
         trainable: bool = True,
     ) -> tf.Variable:
         """Returns the variable `name`."""
-        key = (False, name)
-        if key not in self._made:
-            self._made[key] = self._factory(name, shape, initializer, dtype, trainable)
-        return self._made[key]
+        return self._factory(name, shape, initializer, dtype, trainable)
+
+
+class OncePerName:
+    """Asks another factory for each variable once, so that columns that share a table have one.
+
+    Args:
+      factory: makes the variables. Tables of `shared_embeddings` are asked of its method `shared`, if it has one, with
+        the same arguments: their names are not part of a layer.
+
+    Raises:
+      ValueError: when called, if two columns ask for variables of one name, or for one table in two shapes.
+    """
+
+    def __init__(self, factory: VariableFactory) -> None:
+        self._factory = factory
+        self._shared: VariableFactory = getattr(factory, "shared", factory)
+        self.column_scope: Callable[[str], str] = getattr(factory, "column_scope", scope_of)
+        self._made: dict[tuple[bool, str], tf.Variable] = {}
+
+    def __call__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Initializer,
+        dtype: tf.DType = tf.float32,
+        trainable: bool = True,
+    ) -> tf.Variable:
+        """Returns the variable `name` of one column."""
+        if (False, name) in self._made:
+            raise ValueError(
+                f"Two columns need a variable {name!r}: their names differ only in characters that the name of a "
+                "variable cannot have, such as 'a/b' and 'a_b'. Rename one of the features."
+            )
+        return self._once(False, name, shape, initializer, dtype, trainable)
+
+    def in_layer(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Initializer,
+        dtype: tf.DType = tf.float32,
+        trainable: bool = True,
+    ) -> tf.Variable:
+        """Returns the variable `name` that columns of one layer share."""
+        return self._once(False, name, shape, initializer, dtype, trainable)
 
     def shared(
         self,
@@ -43,9 +93,21 @@ class OncePerName:
         trainable: bool = True,
     ) -> tf.Variable:
         """Returns the variable `name` that stands outside of all layers."""
-        key = (True, name)
+        return self._once(True, name, shape, initializer, dtype, trainable)
+
+    def _once(
+        self,
+        shared: bool,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Initializer,
+        dtype: tf.DType,
+        trainable: bool,
+    ) -> tf.Variable:
+        key = (shared, name)
         if key not in self._made:
-            self._made[key] = self._shared(name, shape, initializer, dtype, trainable)
+            factory = self._shared if shared else self._factory
+            self._made[key] = factory(name, shape, initializer, dtype, trainable)
         found = self._made[key]
         if tuple(found.shape) != tuple(shape):
             raise ValueError(

@@ -24,13 +24,13 @@ class MetricBatch:
     """What a metric sees of a batch.
 
     Attributes:
-      labels: labels as the loss takes them, shape `[D0, ..., DN, labels_dimension]`.
-      predictions: float32, shape `[D0, ..., DN, predictions_dimension]`.
+      labels: labels as the loss takes them, shape `[D0, ..., DN, labels_dimension]`; of several heads, a dict.
+      predictions: float32, shape `[D0, ..., DN, predictions_dimension]`; of several heads, a dict.
       weights: float32, shape `[D0, ..., DN, 1]`; None where each is 1.
     """
 
-    labels: tf.Tensor
-    predictions: tf.Tensor
+    labels: Any
+    predictions: Any
     weights: tf.Tensor | None
 
 
@@ -59,6 +59,8 @@ class ExtraMetrics:
         arguments that make one, and functions of labels, predictions, weights and features.
       reserved: keys of the head's own metrics.
       weighted: whether the head has example weights.
+      of_one_head: whether labels and predictions are tensors. Those of several heads are dicts, which no metric of
+        Keras's own takes, and rows have no weights.
 
     Raises:
       ValueError: if one of `given` is none of these, or has no key or one that is taken.
@@ -68,7 +70,9 @@ class ExtraMetrics:
     ['auc_50/click']
     """
 
-    def __init__(self, given: Given, *, reserved: Collection[str], weighted: bool) -> None:
+    def __init__(
+        self, given: Given, *, reserved: Collection[str], weighted: bool = False, of_one_head: bool = True
+    ) -> None:
         self._makers: dict[str, Callable[[str], keras.metrics.Metric]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
         for key, metric in _with_keys(given):
@@ -80,6 +84,8 @@ class ExtraMetrics:
             if key in self._makers or key in self._functions:
                 raise ValueError(f"`metrics`: there are two metrics {key!r}. Pass a dict, with a key for each.")
             function, make = _taken_apart(key, metric, weighted)
+            if not of_one_head:
+                _check_takes_dicts(key, metric, function, make)
             if make is not None:
                 self._makers[key] = make
             else:
@@ -234,6 +240,23 @@ def _check_takes_weights(key: str, kind: type, weighted: bool) -> None:
         raise ValueError(
             f"`metrics`: the head has a weight_column, but `update_state` of the metric {key!r} ({kind.__name__}) "
             "takes no `sample_weight`. Add the argument, or leave the metric out."
+        )
+
+
+def _check_takes_dicts(key: str, metric: Any, function: Callable[..., Any], make: Any) -> None:
+    if make is None:
+        if any(_ARGUMENTS.get(name) == "weights" for name in _required(function)):
+            raise ValueError(
+                f"`metrics`: the function {key!r} asks for weights, which rows of a MultiHead do not have: each head "
+                "has its own. Take them from `features`, and return a pair of a sum and a count."
+            )
+        return
+    kind = metric if isinstance(metric, type) else type(metric)
+    if isinstance(metric, str) or kind.__module__.startswith("keras."):
+        raise ValueError(
+            f"`metrics`: {key!r} is a metric of Keras, which takes tensors; labels and predictions of a MultiHead are "
+            "dicts. Give it to the head that it is about, with `metrics=` there, or subclass it and choose the tensors "
+            "in `update_state`."
         )
 
 

@@ -14,6 +14,7 @@ from headway._spec import ExportOutput, ModeKeys, PredictOutput
 from headway.heads import _checks, _reduction
 from headway.heads._accumulator import Accumulator, Formula, Statistic, Sums, ratio
 from headway.heads._base import BaseHead
+from headway.heads._extra_metrics import ExtraMetrics, Given, MetricBatch
 from headway.heads._interface import Head, Metrics
 from headway.heads._keys import MetricKeys, ServingKeys
 
@@ -40,10 +41,15 @@ class MultiHead(BaseHead):
       heads: list or tuple of heads, each with a name of its own. The first is served by default.
       head_weights: list or tuple of numbers, or scalar tensors, that the heads' losses are multiplied by; None for 1
         each.
+      metrics: further metrics that need several heads at once; those of one head go into its own `metrics`. A dict from
+        keys to functions of labels, predictions and features, which return a value per row or a pair of a sum and a
+        count; or to objects of your own subclass of `keras.metrics.Metric`, or what makes one without arguments. They
+        get labels as a dict by head name, and predictions as a dict by pairs `(head name, key)`. Every row counts the
+        same, unless a function returns a pair. They are reported under their keys as they are.
 
     Raises:
-      ValueError: if there is no head, a head has no name or that of another, or the weights are not one number for
-        each head.
+      ValueError: if there is no head, a head has no name or that of another, the weights are not one number for each
+        head, or one of the metrics is none.
       TypeError: if one of the heads is none.
 
     >>> import tensorflow as tf
@@ -60,11 +66,19 @@ class MultiHead(BaseHead):
     >>> metrics = head.update_metrics(head.metrics(), None, logits, labels)
     >>> float(metrics["loss/price"].result()), float(metrics["label/mean/price"].result())
     (2.0, 2.5)
+    >>> def revenue(labels, predictions):  # the expected one, of each row
+    ...     return predictions["click", "logistic"] * predictions["price", "predictions"]
+    >>> head = MultiHead([BinaryClassHead(name="click"), RegressionHead(name="price")], metrics={"revenue": revenue})
+    >>> float(head.update_metrics(head.metrics(), None, logits, labels)["revenue"].result())  # (0.5 * 1 + 0.5 * 2) / 2
+    0.75
     """
 
-    def __init__(self, heads: Sequence[Head], head_weights: Sequence[Any] | None = None) -> None:
+    def __init__(
+        self, heads: Sequence[Head], head_weights: Sequence[Any] | None = None, *, metrics: Given = None
+    ) -> None:
         self._heads = _checked_heads(heads)
         self._head_weights = _checked_head_weights(head_weights, len(self._heads))
+        self._extra = ExtraMetrics(metrics, reserved=[self._loss_key(name) for name in self._heads], of_one_head=False)
 
     @property
     def name(self) -> str:
@@ -183,7 +197,7 @@ class MultiHead(BaseHead):
             return head.loss(labels, logits, features, mode)
 
         losses = _reduction.as_shares(self._each(update, labels, of_head, features, mode))
-        self._count(eval_metrics, losses, of_head, regularization_losses)
+        self._count(eval_metrics, losses, (features, of_head, labels), regularization_losses)
         return eval_metrics
 
     def _loss_and_metrics(
@@ -211,7 +225,7 @@ class MultiHead(BaseHead):
 
         losses = _reduction.as_shares(self._each(both, labels, of_head, features, mode))
         metrics = _merged(self._own_metrics(regularization_losses), of_heads)
-        self._count(metrics, losses, of_head, regularization_losses)
+        self._count(metrics, losses, (features, of_head, labels), regularization_losses)
         return self._merged_loss(losses, mode, regularization_losses), metrics
 
     def _each(
@@ -238,7 +252,7 @@ class MultiHead(BaseHead):
     def _own_metrics(self, regularization_losses: Sequence[tf.Tensor] | None) -> Metrics:
         """Returns the metrics that no head has: the loss of each, and the regularization losses."""
         n = len(self._heads)
-        shapes = {"losses": (n,), "batches": (n,), "regularization": (), "updates": ()}
+        shapes = {"losses": (n,), "batches": (n,), "regularization": (), "updates": (), **self._extra.shapes()}
         accumulator = Accumulator(shapes, name=self._key("sums"))
         formulas: dict[str, Formula] = {
             self._loss_key(name): functools.partial(_mean_loss, position=position)
@@ -246,15 +260,18 @@ class MultiHead(BaseHead):
         }
         if _reduction.regularization(regularization_losses) is not None:
             formulas[self._key(MetricKeys.REGULARIZATION_LOSS)] = ratio("regularization", "updates")
-        return {key: Statistic(accumulator, formula, name=key) for key, formula in formulas.items()}
+        formulas |= self._extra.formulas()
+        own: Metrics = {key: Statistic(accumulator, formula, name=key) for key, formula in formulas.items()}
+        return {**own, **self._extra.fresh(str)}
 
     def _count(
         self,
         eval_metrics: Metrics,
         losses: Sequence[tf.Tensor],
-        logits: Mapping[str, Any],
+        batch: tuple[Any, Mapping[str, Any], Mapping[str, Any]],
         regularization_losses: Sequence[tf.Tensor] | None,
     ) -> None:
+        """Counts `batch`, which is features, and logits and labels by head name, in the metrics that no head has."""
         key = self._loss_key(next(iter(self._heads)))
         metric = eval_metrics.get(key)
         if not isinstance(metric, Statistic):
@@ -262,6 +279,7 @@ class MultiHead(BaseHead):
                 f"`eval_metrics` must be what `metrics()` of this head returned, with {key!r} in it. "
                 f"Received the keys: {sorted(eval_metrics)}."
             )
+        features, logits, labels = batch
         # The logits of a head that is a MultiHead may be a dict in turn, each of whose entries has all rows.
         parts = [tf.nest.flatten(logits[name])[0] for name in self._heads]
         sizes = tf.stack([tf.cast(tf.size(part), tf.float32) for part in parts])
@@ -275,8 +293,30 @@ class MultiHead(BaseHead):
                 "batches": tf.cast(present, tf.float64) / _reduction.replicas_adding_up(),
                 "regularization": tf.constant(0.0) if penalty is None else penalty,
                 "updates": tf.constant(1.0),
+                **self._extra_sums(eval_metrics, features, logits, labels, parts),
             }
         )
+
+    def _extra_sums(
+        self,
+        eval_metrics: Metrics,
+        features: Any,
+        logits: Mapping[str, Any],
+        labels: Mapping[str, Any],
+        parts: Sequence[tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
+        """Counts a batch in the caller's Keras metrics, and returns what it adds to the caller's functions."""
+        if not self._extra:
+            return {}
+        shaped = {name: _as_column(labels[name], part) for name, part in zip(self._heads, parts, strict=True)}
+        predictions = {
+            (name, key): value
+            for name, head in self._heads.items()
+            for key, value in head.predictions(logits[name]).items()
+        }
+        self._extra.update(eval_metrics, str, MetricBatch(shaped, predictions, None))
+        ones = tf.ones_like(tf.cast(parts[0][..., :1], tf.float32))
+        return self._extra.sums(MetricBatch(shaped, predictions, ones), features)
 
     def _summarize(self, loss: tf.Tensor, regularization_losses: Sequence[tf.Tensor] | None) -> None:
         """Writes the regularization losses; `loss` has written those of the heads, and the estimator writes the sum."""
@@ -357,6 +397,15 @@ def _merged(own: Metrics, of_heads: Mapping[str, Metrics]) -> Metrics:
             )
         merged.update(metrics)
     return merged
+
+
+def _as_column(labels: Any, logits: tf.Tensor) -> Any:
+    """Returns labels of shape `[B]` as `[B, 1]`, beside logits `[B, D]`, so that they fit predictions."""
+    if isinstance(labels, (Mapping, tf.SparseTensor, tf.compat.v1.SparseTensorValue, tf.RaggedTensor)):
+        return labels
+    labels = tf.convert_to_tensor(labels)
+    rank = labels.shape.rank
+    return tf.expand_dims(labels, -1) if rank is not None and rank + 1 == logits.shape.rank else labels
 
 
 def _mean_loss(sums: Sums, *, position: int) -> tf.Tensor:

@@ -28,6 +28,8 @@ class SequentialHeadWrapper(BaseHead):
     Labels have shape `[batch_size, sequence_length]` or `[batch_size, sequence_length, D]`: a tensor, of which padded
     steps are left out, or a `tf.SparseTensor` or `tf.RaggedTensor`, which holds as many steps in each row as the mask.
 
+    Metrics of the caller's go to the wrapped head: its `metrics` count the steps that are there.
+
     Predictions are those of the wrapped head for all steps, padded ones too. In `create_estimator_spec` the mask is
     among them, so that a program can tell which steps are there.
 

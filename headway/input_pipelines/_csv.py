@@ -153,8 +153,8 @@ def from_csv(
       columns: with a header, the columns to read (None: all); without, the names of all fields in order, None for one
         not to be read.
       dtypes: types by column: "int32", "int64", "float32", "float64" or "string". Other columns: int64 if the first
-        1000 rows hold whole numbers only, float32 if numbers (or whole numbers with gaps), string otherwise;
-        `describe()` shows what was found.
+        1000 rows hold whole numbers only, float64 if whole numbers with gaps, float32 if other numbers, string
+        otherwise; `describe()` shows what was found.
       defaults: what an empty field becomes, by column. Others: "" for strings, NaN for floats, an error for integers
         and labels.
       header: whether the first record of each file holds the names.
@@ -186,7 +186,7 @@ def from_csv(
       >>> pipeline = input_pipelines.from_csv(path, label="rich", batch_size=2)
       >>> features, labels = next(iter(pipeline.dataset()))
       >>> features["age"].numpy(), features["job"].numpy(), labels.numpy()
-      (array([25., nan], dtype=float32), array([b'nurse', b'cook'], dtype=object), array([0, 1]))
+      (array([25., nan]), array([b'nurse', b'cook'], dtype=object), array([0, 1]))
     """
     missing = (na_values,) if isinstance(na_values, str) else tuple(na_values)
     for value in missing:
@@ -204,6 +204,7 @@ def from_csv(
     buffer = _checks.positive("shuffle_buffer", shuffle_buffer) if _checks.flag("shuffle", shuffle) else None
     drop, has_header = _checks.flag("drop_remainder", drop_remainder), _checks.flag("header", header)
     paths = _csv_schema.find_files(file_pattern)
+    _csv_schema.check_line_ends(paths)
     fields = _fields(paths, layout, has_header, columns, label, dtypes, defaults)
     answers = label if label is None or isinstance(label, str) else tuple(label)
     return CsvPipeline(
@@ -249,7 +250,10 @@ def _fields(
         if field is None or field not in wanted:
             fields.append(CsvColumn(field or f"field {number}", tf.string, "", False))
         else:
-            fields.append(CsvColumn(field, found[field], types.default(field, found[field], field in labels), True))
+            default = types.default(field, found[field], field in labels)
+            # No other column that nobody gave a type is float64.
+            whole = found[field] == tf.float64 and field not in types.dtypes
+            fields.append(CsvColumn(field, found[field], default, True, whole))
     return tuple(fields)
 
 

@@ -19,6 +19,11 @@ from headway.input_pipelines._csv_records import LINE_BITS
 from headway.input_pipelines._csv_schema import CsvColumn, CsvFormat
 
 _FLOAT = r"[ \t]*[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|(?i:inf(?:inity)?|nan))[ \t]*"
+# A whole number that float64 holds, or one that is not whole. 2**53 is 9007199254740992.
+_EXACT = (
+    r"[ \t]*[+-]?(?:0*(?:\d{1,15}|[1-8]\d{15}|900[0-6]\d{12})\.?|\d+\.\d+|\.\d+|\d+\.?\d*[eE][+-]?\d+"
+    r"|\.\d+[eE][+-]?\d+|(?i:inf(?:inity)?|nan))[ \t]*"
+)
 _ABSENT = "' is missing, and a label or a column of integers has no default. Fill it in, or give defaults={'"
 _OTHER_TYPE = ". Correct the line, or read the column as another type, for example dtypes={'"
 _DIGITS = {tf.int32: 10, tf.int64: 19}
@@ -109,7 +114,8 @@ class Decoder:
             first = f"{spaces}[^{special}{' ' if spaces else ''}]" if needed else ""
             plain = f"{first}[^{special}]*"
             return f'{plain}|"(?:[^"]|""){"+" if needed else "*"}"' if self.layout.quotes else plain
-        number = _FLOAT if column.dtype.is_floating else rf"[ \t]*[+-]?\d{{1,{_DIGITS[column.dtype]}}}[ \t]*"
+        floating = _EXACT if column.whole else _FLOAT
+        number = floating if column.dtype.is_floating else rf"[ \t]*[+-]?\d{{1,{_DIGITS[column.dtype]}}}[ \t]*"
         either = number if column.default is None else f"{number}|{missing}"
         return f'{either}|"(?:{either})"' if self.layout.quotes else either
 
@@ -172,7 +178,7 @@ class Decoder:
         bad = tf.argmin(tf.cast(fits, tf.int32))
         value = values[bad]
         name = tf.gather(tf.constant([column.name for column in self.columns]), bad)
-        kind = tf.gather(tf.constant([column.dtype.name for column in self.columns]), bad)
+        kind = tf.gather(tf.constant([_kind(column) for column in self.columns]), bad)
         wrong = [
             "the column '",
             name,
@@ -193,6 +199,14 @@ class Decoder:
         if not column.read or column.dtype == tf.string:
             return r"(?s).*" if not _is_required_text(column) else r"(?s) *[^ ].*"
         return f"(?s)(?:{self._field(column)})"
+
+
+def _kind(column: CsvColumn) -> str:
+    return (
+        f"{column.dtype.name}, or is a whole number beyond 2**53 in a column with gaps"
+        if column.whole
+        else column.dtype.name
+    )
 
 
 def _bare(column: CsvColumn, field: tf.Tensor) -> tf.Tensor:

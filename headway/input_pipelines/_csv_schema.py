@@ -20,6 +20,8 @@ INFERENCE_ROWS = 1000
 DTYPES = (tf.int32, tf.int64, tf.float32, tf.float64, tf.string)
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _FLOAT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*|\s*[+-]?(inf|infinity|nan)\s*", re.IGNORECASE)
+_QUOTED = re.compile(rb'"(?:[^"]|"")*"')
+_BEGIN_BYTES = 65_536
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -32,12 +34,14 @@ class CsvColumn:
       dtype: one of int32, int64, float32, float64, string.
       default: what an empty or missing field becomes; None: such a field is an error.
       read: whether it is a feature or a label; other fields are passed over.
+      whole: whether it was taken for whole numbers with gaps, which must then be exact in float64.
     """
 
     name: str
     dtype: tf.DType
     default: Any
     read: bool
+    whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,18 @@ class CsvFormat:
         ):
             if row:
                 yield line, row
+
+
+def check_line_ends(paths: Sequence[str]) -> None:
+    """Raises if the lines of a file seem to end in CR alone, which ends no line here."""
+    for path in paths:
+        with tf.io.gfile.GFile(path, "rb") as raw:
+            begin = (gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw).read(_BEGIN_BYTES)
+        if b"\n" not in begin and b"\r" in _QUOTED.sub(b"", begin).rstrip(b"\r"):
+            raise ValueError(
+                f"{path}: the lines end in CR alone, as on old Macintosh computers. They must end in LF or CR LF. "
+                f"Convert the file, for example with: tr '\\r' '\\n' < {path} > converted.csv"
+            )
 
 
 def find_files(pattern: Any) -> tuple[str, ...]:
@@ -141,11 +157,11 @@ class ColumnTypes:
         self.defaults = dict(defaults or {})
 
     def infer(self, paths: Sequence[str], layout: CsvFormat, header: bool) -> dict[str, tf.DType]:
-        """Returns the type of each column, from its first 1000 values: int64, float32 or string.
+        """Returns the type of each column, from its first 1000 values: int64, float32, float64 or string.
 
-        A column of whole numbers with gaps is float32, as NaN marks the gaps, unless it has a default; float64 where
-        float32 would not tell the numbers apart. Numbers beyond 64 bits are text, and with gaps those beyond 2**53:
-        they are names, not quantities.
+        A column of whole numbers with gaps is float64, as in a data frame, since NaN marks the gaps and float32 tells
+        no numbers beyond 2**24 apart; int64 if it has a default. Numbers beyond 64 bits are text, and with gaps those
+        beyond 2**53: they are names, not quantities.
 
         Raises:
           ValueError: no rows, or one of them has another number of fields.
@@ -184,8 +200,7 @@ class ColumnTypes:
             return tf.string
         if len(there) == len(values) or name in self.defaults:
             return tf.int64
-        largest = max(map(abs, numbers))
-        return tf.float32 if largest <= 2**24 else tf.float64 if largest <= 2**53 else tf.string
+        return tf.float64 if max(map(abs, numbers)) <= 2**53 else tf.string
 
     def default(self, name: str, dtype: tf.DType, is_label: bool) -> Any:
         """Returns what a missing value of this column becomes: what was given, "", NaN, or None for an error.

@@ -115,6 +115,11 @@ class Pipeline(abc.ABC):
     def fingerprint(self) -> str:
         """Names what a batch number means here: a position saved under another fingerprint does not apply."""
 
+    @property
+    def rows_digest(self) -> str | None:
+        """Names the rows themselves; None where they cannot be told beforehand."""
+        return None
+
     @abc.abstractmethod
     def with_seed(self, seed: int) -> Pipeline:
         """Returns this pipeline with its rows in the order of `seed`; it shares all data."""

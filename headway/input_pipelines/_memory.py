@@ -17,6 +17,7 @@ from headway.input_pipelines import _checks, _layout, _structure
 from headway.input_pipelines._interface import Fetch, Pipeline, PositionKind
 from headway.input_pipelines._order import RowOrder
 from headway.input_pipelines._row_numbers import RowNumbers
+from headway.input_pipelines._rows_digest import rows_digest
 
 # Tables up to this many rows are mapped once and kept; longer ones are mapped batch by batch, every time.
 _MOST_MAPPED_ROWS = 2_000_000
@@ -61,6 +62,14 @@ class Resident:
         self._are_tensors = False
         self._mapped: collections.OrderedDict[Hashable, Resident] = collections.OrderedDict()
         self._lock = threading.RLock()
+        self._digest: str | None = None
+
+    def digest(self) -> str:
+        """Returns a name for the rows as they were before any function was mapped over them."""
+        with self._lock, tf.init_scope():
+            if self._digest is None:
+                self._digest = rows_digest(self._tables, self.fetch)
+            return self._digest
 
     def tables(self) -> Any:
         """Returns the tables as tensors: eager ones, or constants where a graph is built without eager execution."""
@@ -92,6 +101,8 @@ class Resident:
             result = Resident(self.num_rows, features, None)
             result.fetch = _layout.Gather(features[0], self.fetch.labels)
             result._tables, result._are_tensors = (features[1], self.tables()[1]), True
+            # The rows themselves are not kept for it.
+            result._digest = self.digest()
             self._mapped[key] = result
             if len(self._mapped) > _MOST_RESULTS:
                 self._mapped.popitem(last=False)
@@ -235,6 +246,11 @@ class MemoryPipeline(Pipeline):
         """See `Pipeline.fingerprint`."""
         order = dataclasses.replace(self.order, seed=0, num_epochs=None)
         return f"memory {order}"
+
+    @property
+    def rows_digest(self) -> str:
+        """See `Pipeline.rows_digest`."""
+        return self.resident.digest()
 
     def with_seed(self, seed: int) -> MemoryPipeline:
         """See `Pipeline.with_seed`."""

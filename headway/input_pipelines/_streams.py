@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway import _tensorflow
+from headway._columns import check_is_column
 from headway.input_pipelines import _checks, _memory, _structure
 from headway.input_pipelines._interface import Fetch, Pipeline, PositionKind
 
@@ -258,16 +259,17 @@ def from_tensors(features: Any, labels: Any = None) -> Pipeline:
     """
 
     # A list is a batch of values here, and only in a structure of tensors a list of tensors.
-    def convert(value: Any) -> Any:
+    def convert(value: Any, name: str) -> Any:
         if isinstance(value, dict):
-            return {name: convert(part) for name, part in value.items()}
+            return {key: convert(part, str(key)) for key, part in value.items()}
         if isinstance(value, tuple):
-            parts = [convert(part) for part in value]
+            parts = [convert(part, name) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        check_is_column(name, value)
         return value if isinstance(value, tf.SparseTensor | tf.RaggedTensor) else tf.convert_to_tensor(value)
 
-    batch = convert(features)
-    return TensorsPipeline(batch=batch if labels is None else (batch, convert(labels)))
+    batch = convert(features, "features")
+    return TensorsPipeline(batch=batch if labels is None else (batch, convert(labels, "labels")))
 
 
 def _check_pair(element_spec: Any) -> None:

@@ -459,6 +459,34 @@ def test_other_data_starts_afresh(small: Any, tmp_path: pathlib.Path, caplog: py
     assert any("its rows, batch size or order differ" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"x": np.where(np.arange(20) == 19, 0.0, np.arange(20.0)).astype("float32")},
+        {"x": np.arange(20.0, dtype="float32"), "other": np.zeros(20)},
+    ],
+    ids=["a value", "the columns"],
+)
+def test_as_many_other_rows_start_afresh(
+    changed: dict[str, Any], small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = {"x": np.arange(20.0, dtype="float32")}
+    run(small, tmp_path / "model", input_pipelines.from_arrays(rows, batch_size=1), 10, fail_at=6)
+    assert run(small, tmp_path / "model", input_pipelines.from_arrays(changed, batch_size=1), 2) == [0.0, 1.0]
+    assert any(
+        "there are as many rows as in the interrupted run, but" in record.getMessage() for record in caplog.records
+    )
+
+
+def test_a_place_that_says_nothing_of_the_rows(small: Any, tmp_path: pathlib.Path) -> None:
+    run(small, tmp_path / "model", by_index(), 10, fail_at=6)
+    (path,) = (tmp_path / "model").glob("model.ckpt-4.input.json")
+    position = json.loads(path.read_text())
+    del position["rows"]
+    path.write_text(json.dumps(position))
+    assert run(small, tmp_path / "model", by_index(), 2) == [4.0, 5.0]
+
+
 def test_the_place_is_json(small: Any, tmp_path: pathlib.Path) -> None:
     run(small, tmp_path / "model", by_index(), 5)
     position = json.loads((tmp_path / "model" / "model.ckpt-5.input.json").read_text())
@@ -478,3 +506,57 @@ def test_evaluation_of_a_missing_checkpoint(small: Any, tmp_path: pathlib.Path) 
         model.evaluate(small.input_fn(repeat=1), checkpoint_path=str(tmp_path / "model" / "model.ckpt-9"))
     with pytest.raises(ValueError, match=r"There is no variable 'v'.*There are: \['global_step'"):
         model.get_variable_value("v")
+
+
+def told_of_others(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [text for record in caplog.records if "Another process trains" in (text := record.getMessage())]
+
+
+def test_another_run_in_the_model_dir_is_noticed(
+    small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "model"
+
+    def intrude(run: Any) -> None:
+        # To the run outside, this estimator is as good as one of another process.
+        if run.step == 4:
+            small.estimator(small.linear, folder, save_checkpoints_steps=3).train(small.input_fn(), steps=5)
+
+    model = small.estimator(small.linear, folder, save_checkpoints_steps=3)
+    model.train(small.input_fn(), steps=12, hooks=[every_n_steps(1, intrude)])
+    (text,) = told_of_others(caplog)
+    assert f"Another process trains in {folder}: the checkpoint file there names model.ckpt-8, which this run" in text
+    assert "(its last one was model.ckpt-3)" in text
+    assert "End one of them, or give each a model_dir of its own." in text
+
+
+def test_what_is_no_other_run(small: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "model"
+
+    def disturb(run: Any) -> None:
+        if run.step == 4:
+            small.estimator(small.linear, folder).evaluate(small.input_fn(), steps=1)
+        if run.step == 7:
+            for path in folder.glob("model.ckpt-3.*"):
+                path.unlink()
+        if run.step == 10:
+            (folder / "checkpoint").unlink()
+        if run.step == 13:
+            tf.raw_ops.SaveV2(
+                prefix=str(folder / "best"), tensor_names=["x"], shape_and_slices=[""], tensors=[tf.zeros([])]
+            )
+            tf.compat.v1.train.update_checkpoint_state(str(folder), str(folder / "best"))
+
+    one, two = (small.estimator(small.linear, folder, save_checkpoints_steps=3) for _ in range(2))
+    one.train(small.input_fn(), steps=17, hooks=[every_n_steps(1, disturb)])
+    two.train(small.input_fn(), steps=4)
+    one.train(small.input_fn(), steps=4)
+    with pytest.raises(RuntimeError, match="cut off"):
+        two.train(small.input_fn(), steps=9, hooks=[every_n_steps(1, lambda run: cut_off(run, 30))])
+    one.train(small.input_fn(), steps=9)
+    assert told_of_others(caplog) == []
+
+
+def cut_off(run: Any, step: int) -> None:
+    if run.step == step:
+        raise RuntimeError("cut off")

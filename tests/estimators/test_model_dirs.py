@@ -138,3 +138,26 @@ def test_its_export_serves_as_that_of_tf_estimator(name: str, tmp_path: pathlib.
     estimator = trying.build(model, optimizer, tmp_path / "model")
     path = exports.export(estimator, model, tmp_path / "export", export_api)
     assert exports.differing(exports.served(path, model), EXPORTS[name]) == []
+
+
+# What tf.estimator 2.15 named the table of `shared_embeddings` in a program without eager execution.
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda both: headway.DNNClassifier([2], both), ["a/b_c_shared_embedding"]),
+        (lambda both: headway.LinearClassifier(both), ["a/b_c_shared_embedding"]),
+        (lambda both: v1.DNNClassifier([2], both), ["dnn/input_from_feature_columns/a/b_c_shared_embedding"]),
+        (lambda both: v1.LinearClassifier(both), ["linear/a/b_c_shared_embedding"]),
+        (
+            lambda both: v1.DNNLinearCombinedClassifier(None, both, "Ftrl", both, dnn_hidden_units=[2]),
+            ["dnn/input_from_feature_columns/a/b_c_shared_embedding"],
+        ),
+    ],
+)
+def test_names_of_shared_tables(make: Any, names: list[str]) -> None:
+    fc = headway.feature_columns
+    both = fc.shared_embeddings([fc.categorical_column_with_identity(key, 3) for key in ("a/b", "c")], 2)
+    estimator = make(both)
+    features = {"a/b": [[0], [1]], "c": [[1], [2]]}
+    estimator.train(lambda: tf.data.Dataset.from_tensors((features, [[0], [1]])), steps=1)
+    assert [name for name in estimator.get_variable_names() if name.endswith("c_shared_embedding")] == names

@@ -14,7 +14,13 @@ from typing import Any
 
 import pytest
 
-from headway.estimators import every_n_steps
+from headway.estimators import (
+    EvalSpec,
+    InMemoryEvaluatorHook,
+    TrainSpec,
+    every_n_steps,
+    train_and_evaluate,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +62,33 @@ def test_a_signal(
     )
     # In this process too the run goes on from there.
     assert model.train(small.input_fn(), steps=1).get_variable_value("global_step") == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)], ids=["SIGINT", "SIGTERM"]
+)
+@pytest.mark.parametrize("way", ["train_and_evaluate", "hook"])
+def test_a_signal_during_an_evaluation_inside_of_training(
+    number: signal.Signals, error: Any, way: str, small: Any, tmp_path: pathlib.Path, caplog: Any
+) -> None:
+    folder = tmp_path / "model"
+    model = small.estimator(small.linear, folder, save_checkpoints_steps=2)
+    # The input of the evaluation has no end. The hook evaluates the first weights already.
+    spec = EvalSpec(small.input_fn(), steps=None, hooks=[send(number, 3)], throttle_secs=0)
+    hook = InMemoryEvaluatorHook(model, small.input_fn(), hooks=spec.hooks, every_n_iter=2)
+    runs = {
+        "hook": lambda: model.train(small.input_fn(), steps=1000, hooks=[hook]),
+        "train_and_evaluate": lambda: train_and_evaluate(model, TrainSpec(small.input_fn(), max_steps=1000), spec),
+    }
+    with pytest.raises(error):
+        runs[way]()
+    step = 0 if way == "hook" else 2
+    text = "\n".join(record.getMessage() for record in caplog.records)
+    assert "A signal has ended the evaluation after 3 batches; it has no result." in text
+    assert f"A signal ended training at step {step}. The last good checkpoint is " in text
+    assert json.loads((folder / f"model.ckpt-{step}.input.json").read_text())["status"] == "interrupted"
+    # Later evaluations come to their end.
+    assert model.evaluate(small.input_fn(), steps=4)["global_step"] == step
 
 
 def test_a_signal_that_the_program_ignores(small: Any, tmp_path: pathlib.Path) -> None:

@@ -458,3 +458,17 @@ def test_settings_and_vocabularies_are_named_tuples() -> None:
     settings = WarmStartSettings("a", var_name_to_vocab_info={"w": info})
     path, expressions, infos, names = settings._replace(ckpt_to_initialize_from="b")
     assert (path, expressions, infos, names) == ("b", ".*", {"w": info}, {})
+
+
+def test_an_object_may_be_named_as_tensorflow_lists_it(tmp_path: pathlib.Path) -> None:
+    given = _module_checkpoint(str(tmp_path))
+    path = given["ckpt_to_initialize_from"]
+    key = f"net/parts/{NAMES.index('first/kernel')}/.ATTRIBUTES/VARIABLE_VALUE"
+    settings = WarmStartSettings(path, ".*first/kernel", var_name_to_prev_var_name={"first/kernel": key})
+    config = RunConfig(model_dir=str(tmp_path / "new"), progress="none")
+    model = Estimator(model_fn, config=config, warm_start_from=settings)
+    model.train(arrays(), steps=1)
+    np.testing.assert_array_equal(
+        tf.train.load_variable(str(tmp_path / "new" / "model.ckpt-0"), "first/kernel"),
+        tf.train.load_variable(path, key),
+    )

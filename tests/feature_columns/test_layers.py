@@ -130,3 +130,36 @@ def test_mixed_precision_keeps_features_exact() -> None:
     layer = fc.DenseFeatures([NUMBER])
     # 257 has no bfloat16.
     assert layer({"number": [257.0]}).numpy().tolist() == [[257.0]]
+
+
+def test_variables_keep_the_slashes_of_features() -> None:
+    # The names are those of tf.keras.layers.DenseFeatures in a model_fn of tf.estimator 2.15; with a blank it raises.
+    keys = ("a/b", "/e", "c//d", "a_b", "x y")
+    columns = [fc.embedding_column(fc.categorical_column_with_identity(key, 3), 2) for key in keys]
+    layer = fc.DenseFeatures(columns)
+    layer({key: [0, 1] for key in keys})
+    assert [weight.path for weight in layer.weights] == [
+        "dense_features//e_embedding/embedding_weights",
+        "dense_features/a/b_embedding/embedding_weights",
+        "dense_features/a_b_embedding/embedding_weights",
+        "dense_features/c//d_embedding/embedding_weights",
+        "dense_features/x_y_embedding/embedding_weights",
+    ]
+
+
+# Keras 3 hands NumPy an __array__ without `copy` as it saves.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_weights_of_features_with_slashes_survive_a_file(tmp_path: pathlib.Path) -> None:
+    columns = [fc.embedding_column(fc.categorical_column_with_identity(key, 3), 2) for key in ("a/b", "a_b")]
+    inputs = {key: keras.Input([1], name=key.replace("/", "."), dtype="int64") for key in ("a/b", "a_b")}
+    models = [keras.Model(list(inputs.values()), fc.DenseFeatures(columns)(inputs)) for _ in range(2)]
+    models[0].save_weights(tmp_path / "m.weights.h5")
+    models[1].load_weights(tmp_path / "m.weights.h5")
+    for mine, theirs in zip(models[1].weights, models[0].weights, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_columns_whose_variables_would_have_one_name() -> None:
+    columns = [fc.categorical_column_with_identity(key, 3) for key in ("a/b", "a_b")]
+    with pytest.raises(ValueError, match=r"Two columns need a variable 'a_b/weights'.*Rename one of the features"):
+        fc.LinearModel(columns)({"a/b": [0], "a_b": [1]})

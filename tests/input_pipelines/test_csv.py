@@ -259,3 +259,40 @@ def test_many_columns(write: Any) -> None:
     lines = [",".join(f"c{n}" for n in range(700)), *(",".join(map(str, row)) for row in table)]
     got = _columns(input_pipelines.from_csv(write("\n".join(lines))))
     np.testing.assert_array_equal(np.stack(list(got.values()), 1), table)
+
+
+def test_whole_numbers_with_gaps_stay_exact_far_down(write: Any) -> None:
+    late = ["16777217", "-16777219", "9006999999999999", "1.5", "2e3", "", "1700000000000001"]
+    values = ["1", "", *["2"] * 1100, *late]
+    path = write("\n".join(["x,y", *(f"{value},a" for value in values)]) + "\n")
+    pipeline = input_pipelines.from_csv(path, batch_size=500)
+    assert pipeline.element_spec["x"].dtype == tf.float64
+    found = _columns(pipeline)["x"]
+    expected = [16777217.0, -16777219.0, 9006999999999999.0, 1.5, 2000.0, None, 1700000000000001.0]
+    assert [None if value != value else value for value in found if value not in (1.0, 2.0)][1:] == expected
+
+
+@pytest.mark.parametrize("number", ["9007199254740993", "-123456789012345678", "9100000000000000"])
+def test_a_whole_number_that_float64_would_change(number: str, write: Any) -> None:
+    path = write("\n".join(["x,y", "1,a", ",b", *["2,c"] * 1100, f"{number},d"]) + "\n")
+    message = (
+        rf"line 1104: the column .*x.* holds .*{number}.*, which is not of type float64, or is a whole number beyond"
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        _columns(input_pipelines.from_csv(path, batch_size=500))
+    # Whoever asks for the type has its numbers.
+    chosen = input_pipelines.from_csv(path, batch_size=500, dtypes={"x": "float64"})
+    assert float(number) in _columns(chosen)["x"]
+
+
+@pytest.mark.parametrize("text", ["a,b\r1,2\r3,4\r", 'a,b\r1,"x, ""y"""\r3,4'])
+@pytest.mark.parametrize("header", [True, False])
+def test_lines_that_end_in_cr_alone(text: str, header: bool, write: Any) -> None:
+    path = write(text)
+    with pytest.raises(ValueError, match=r"lines end in CR alone.*tr '.r' '.n' < .*data.csv"):
+        input_pipelines.from_csv(path, header=header, columns=None if header else ["a", "b"])
+
+
+def test_cr_before_lf_and_in_quotes(write: Any) -> None:
+    path = write('a,b\r\n"x\ry",2\r\n')
+    assert _columns(input_pipelines.from_csv(path))["b"] == [2]

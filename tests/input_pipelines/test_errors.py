@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.sparse
 import tensorflow as tf
 
 from headway import input_pipelines
@@ -83,6 +84,20 @@ _ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
         None,
         {},
         r"'x' holds Decimal\('1'\) \(Decimal\) in row 0; it must",
+    ),
+    "a sparse matrix of SciPy": (
+        {"x": scipy.sparse.csr_matrix(np.eye(2))},
+        None,
+        {},
+        r"'x' must have one value.*a sparse matrix of SciPy, of shape \(2, 2\). Make it dense with `.toarray\(\)`",
+    ),
+    "a dict in a dict": ({"x": {"age": [1]}}, None, {}, r"'x' .* a dict with the keys \['age'\].*such as 'x/age'"),
+    "a set": ({"x": {1, 2}}, None, {}, "'x' .* a set, which has no order. Make it a list"),
+    "a structured array": (
+        np.zeros(2, [("a", "f4"), ("b", "i4")]),
+        None,
+        {},
+        r"a structured array with the fields \['a', 'b'\]. Give each field as a column",
     ),
     "gaps among large numbers": (
         {"x": [2**53 + 1, None]},

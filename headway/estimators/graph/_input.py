@@ -46,11 +46,13 @@ class Place:
       start: number of batches that are left out.
       seed: the seed of the order of rows, where it is known.
       fingerprint: names what a batch number means.
+      rows: names the rows themselves, where they are known.
     """
 
     start: int
     seed: int | None
     fingerprint: str
+    rows: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _placed(pipeline: Pipeline, setup: Setup, latest: Checkpoint | None) -> tupl
     """Returns where the rows begin, and the batches from there on as a dataset of this graph."""
     pipeline, position = _input.place_to_go_on(pipeline, latest, setup.config.resume_input)
     start = 0 if position is None else int(position["elements"])
-    place = Place(start, pipeline.seed, pipeline.fingerprint)
+    place = Place(start, pipeline.seed, pipeline.fingerprint, pipeline.rows_digest)
     if isinstance(pipeline, DatasetPipeline) and _is_of_this_graph(pipeline.original):
         dataset = pipeline.dataset()
     else:

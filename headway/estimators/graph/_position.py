@@ -78,6 +78,7 @@ class PositionListener(CheckpointSaverListener):
             "elements": self._count.taken,
             "seed": self._place.seed,
             "fingerprint": self._place.fingerprint,
+            "rows": self._place.rows,
         }
         tf.io.gfile.makedirs(self._directory.model_dir)
         _checkpoints.save_position(self._directory.path(int(step)), position)

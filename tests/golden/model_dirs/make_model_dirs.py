@@ -36,6 +36,8 @@ IN_TESTS = [
     ("rnn_gru_layer", "by_name"),
     ("rnn_steps_layer", "by_name"),
     ("rnn_estimator", "by_name"),
+    ("combined_slashes", "by_name"),
+    ("v1_combined_slashes", "Adagrad"),
     ("v1_dnn_parts", "Adam"),
     ("v1_linear_parts", "Ftrl"),
 ]

@@ -128,8 +128,15 @@ MODELS = {
         {**_SEQUENCES, "units": [3, 2], "cell_type": "lstm", "return_sequences": True, "head": "sequential"},
     ),
 }
+# Features whose names are no words: with slashes and dots, which variables have in their names too.
+MODELS["combined_slashes"] = (
+    "DNNLinearCombinedClassifier",
+    "two",
+    {"linear_feature_columns": "slashes_linear", "dnn_feature_columns": "slashes", "dnn_hidden_units": [3]},
+)
 # Those of tf.compat.v1.estimator.
 MODELS |= {
+    "v1_combined_slashes": MODELS["combined_slashes"],
     "v1_dnn_classifier": MODELS["dnn_classifier"],
     "v1_linear_regressor": MODELS["linear_regressor"],
     "v1_combined_classifier": MODELS["combined_classifier"],
@@ -151,6 +158,7 @@ PAIRS += [("v1_linear_regressor", optimizer) for optimizer in V1_OPTIMIZERS]
 PAIRS += [("v1_dnn_classifier", optimizer) for optimizer in ("nesterov", "Adam", "RMSProp_centered", "Ftrl_all")]
 PAIRS += [("v1_combined_classifier", optimizer) for optimizer in ("momentum", "RMSProp", "Adadelta")]
 PAIRS += [("v1_dnn_parts", "Adam"), ("v1_dnn_parts", "Adagrad"), ("v1_linear_parts", "Ftrl")]
+PAIRS += [("v1_combined_slashes", "Adagrad")]
 PAIRS += [("rnn_gru", optimizer) for optimizer in ("SGD_nesterov", "Adamax", "RMSprop_both", "clipped")]
 
 
@@ -171,6 +179,8 @@ def data(model):
     if model.startswith("baseline"):
         # tf.estimator's first bias waits for a comparison of the sizes of several features.
         return {"x": features["x"]}, labels[MODELS[model][1]]
+    if "slashes" in model:
+        features = {"c/d.e": features["c"], "/n": features["a"], "-m//k": features["a"]}
     if not model.startswith("rnn"):
         return features, labels[MODELS[model][1]]
     rng = np.random.RandomState(11)
@@ -213,7 +223,17 @@ def columns(fc):
     deep, linear = _canned.columns(fc)
     words = fc.sequence_categorical_column_with_vocabulary_list("words", ["good", "bad", "so"])
     c = fc.categorical_column_with_vocabulary_list("c", ["u", "v", "w"], num_oov_buckets=1)
+    slashed = fc.categorical_column_with_vocabulary_list("c/d.e", ["u", "v", "w"], num_oov_buckets=1)
+    near = fc.bucketized_column(fc.numeric_column("/n"), [0.0])
+    far = fc.bucketized_column(fc.numeric_column("-m//k"), [-0.5, 0.5])
+    crossed = fc.crossed_column([near, "c/d.e"], 7)
     return {
+        "slashes": [
+            fc.numeric_column("/n"),
+            fc.indicator_column(slashed),
+            *(fc.embedding_column(column, 2) for column in (slashed, near, far, crossed)),
+        ],
+        "slashes_linear": [slashed, near, far, crossed, fc.embedding_column(slashed, 2), fc.numeric_column("/n")],
         "deep": deep,
         "linear": linear,
         "sequences": [fc.embedding_column(words, 2), fc.sequence_numeric_column("load")],
