@@ -62,7 +62,7 @@ _CENSUS_HEADWAY = Contender(
 _EMBEDDING = "DNNClassifier, one embedding column of dimension 16, hidden units 16, batch 256"
 
 
-def _embedding(optimizer: str, note: str = "", steps: int = 4000) -> Contender:
+def _embedding(optimizer: str, note: str = "", steps: int = 16000) -> Contender:
     command = f"embeddings_headway.py --optimizer {optimizer} --steps {steps}"
     settings = f"{_EMBEDDING}; from_arrays{note}"
     return Contender(f"headway, {optimizer}", command, settings)

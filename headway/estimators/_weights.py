@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway._spec import EstimatorSpec
-from headway.estimators import _checkpoints, _scaffold
+from headway.estimators import _checkpoints, _huge_pages, _scaffold
 from headway.estimators._checkpoints import Checkpoint, CheckpointDirectory
 from headway.estimators._model import Model
 from headway.estimators._warm_start import WarmStartSettings, warm_start_variables
@@ -40,10 +40,13 @@ class Weights:
         """Makes the variables ready to train on from `latest`, or from the start."""
         first_time = not self.model.complete
         self.model.mark_complete()
-        if latest is not None and (first_time or self._is_news(latest)):
-            self._read(latest)
-        elif latest is None:
+        read = latest is not None and (first_time or self._is_news(latest))
+        if latest is None:
             self._start(warm_start)
+        elif read:
+            self._read(latest)
+        if first_time or read:
+            _huge_pages.advise(entry.variable for entry in self.model.store.entries.values())
 
     def trained(self, checkpoint: Checkpoint | None, step: int) -> None:
         """Notes that training has come to `step`, and the checkpoint that it wrote last, if this process wrote any."""
