@@ -159,7 +159,7 @@ class LoggingTensorHook(PeriodicHook):
 
     def begin(self, run: Run) -> None:
         """Times from here."""
-        del run
+        super().begin(run)
         self._last_time = None
 
     @property
@@ -229,6 +229,7 @@ class StepCounterHook(PeriodicHook):
 
     def begin(self, run: Run) -> None:
         """Counts from here."""
+        super().begin(run)
         self._from = None
 
     def action(self, run: Run) -> None:

@@ -177,6 +177,11 @@ class PeriodicHook(Hook):
         self.when = when
         self._action = action
 
+    def begin(self, run: Run) -> None:
+        """Counts from this run's first step; a hook may serve several runs, one after the other."""
+        del run
+        self.when.reset()
+
     def due(self, progress: Progress) -> int | None:
         """Returns the step that `when` names."""
         return self.when.next_step(progress)

@@ -16,6 +16,7 @@ import tensorflow as tf
 import headway as hw
 from headway.estimators import Hook, LoggingTensorHook, StepCounterHook, SummarySaverHook
 from headway.estimators._train_rows import TrainRowsProgram
+from headway.estimators._when import EverySteps, Progress
 
 ROWS = hw.input_pipelines.from_arrays({"x": np.zeros(6, np.float32)}, batch_size=2, num_epochs=None)
 # The first stretch is one step, to time it; the next goes on for as long as this says.
@@ -155,3 +156,40 @@ def test_the_end_of_the_rows_comes_before_the_end_of_a_stretch(tmp_path: pathlib
     estimator.train(rows)
     assert estimator.get_variable_value("global_step") == 9
     assert _events(tmp_path, "loss") == {1: 0.0, 5: 4.0, 9: 8.0}
+
+
+def test_what_is_due_as_the_rows_end_is_recorded(tmp_path: pathlib.Path) -> None:
+    estimator = hw.Estimator(
+        counting,
+        model_dir=str(tmp_path),
+        params={},
+        config=hw.RunConfig(steps_per_loop=_IN_ONE_GO, save_summary_steps=4, progress="none"),
+    )
+    estimator.train(hw.input_pipelines.from_arrays({"x": np.zeros(5, np.float32)}, batch_size=2, num_epochs=3))
+    assert _events(tmp_path, "twice") == {1: 0.0, 5: 8.0, 9: 16.0}
+
+
+def test_a_hook_serves_several_runs(tmp_path: pathlib.Path) -> None:
+    class Curve(SummarySaverHook):
+        def __init__(self) -> None:
+            super().__init__(save_steps=5)
+            self.seen: list[tuple[int, float]] = []
+
+        def action(self, run: Any) -> None:
+            self.seen.append((run.step, run.loss))
+
+    curve = Curve()
+    _train(tmp_path / "one", 8, [curve])
+    _train(tmp_path / "one", 30, [])
+    _train(tmp_path / "one", 12, [curve])
+    _train(tmp_path / "other", 2, [curve])
+    assert curve.seen == [(step, step - 1.0) for step in (1, 6, 39, 44, 49, 1)]
+
+
+def test_a_hook_that_comes_late_acts_after_the_next_step() -> None:
+    progress = Progress(step=100, first_step=90, seconds=0.0)
+    when = EverySteps(5)
+    when.done(Progress(step=93, first_step=90, seconds=0.0))
+    assert when.steps_until(progress, 112) == [101, 106, 111]
+    assert EverySteps(5).steps_until(progress, 112) == [101, 106, 111]
+    assert EverySteps(5).steps_until(progress, 100) == []
