@@ -98,7 +98,8 @@ class RowNumbers:
         chunk = -(-(epoch - self._first_epoch) // self._together)
         ahead = [number for number in (chunk, chunk + 1) if number == chunk or len(self._epochs(number))]
         self._orders = {number: self._orders.get(number) or self._started(number) for number in ahead}
-        return self._orders[chunk].result()[epoch - self._epochs(chunk)[0]]
+        rows: Numbers = self._orders[chunk].result()[epoch - self._epochs(chunk)[0]]
+        return rows
 
     def _epochs(self, chunk: int) -> range:
         """Returns the epochs that are ordered together under a number."""
