@@ -193,3 +193,26 @@ def test_a_hook_that_comes_late_acts_after_the_next_step() -> None:
     assert when.steps_until(progress, 112) == [101, 106, 111]
     assert EverySteps(5).steps_until(progress, 112) == [101, 106, 111]
     assert EverySteps(5).steps_until(progress, 100) == []
+
+
+def test_a_learning_rate_that_the_step_changes_is_that_of_its_step(tmp_path: pathlib.Path) -> None:
+    def halving(features: Any, mode: str) -> hw.EstimatorSpec:
+        weight = tf.Variable(0.0, name="weight")
+        loss = tf.square(weight - 1.0) + tf.reduce_sum(features["x"])
+        optimizer = keras.optimizers.SGD(0.5, name="sgd")
+        with tf.control_dependencies([hw.minimize(optimizer, loss, [weight])]):
+            train_op = optimizer.learning_rate.assign(optimizer.learning_rate * 0.5)
+        return hw.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    class Rates(SummarySaverHook):
+        def __init__(self) -> None:
+            super().__init__(save_steps=2)
+            self.seen: dict[int, float] = {}
+
+        def action(self, run: Any) -> None:
+            self.seen[run.step] = run.values["learning_rate/sgd"]
+
+    rates = Rates()
+    config = hw.RunConfig(steps_per_loop=_IN_ONE_GO, save_summary_steps=None, progress="none")
+    hw.Estimator(halving, model_dir=str(tmp_path), config=config).train(ROWS, steps=6, hooks=[rates])
+    assert rates.seen == {1: 0.5, 3: 0.125, 5: 0.03125}
