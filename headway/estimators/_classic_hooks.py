@@ -123,6 +123,8 @@ class LoggingTensorHook(PeriodicHook):
       >>> hook = LoggingTensorHook(["loss", "step"], every_n_iter=10)
     """
 
+    looks_back = True
+
     def __init__(
         self,
         tensors: Mapping[str, Any] | Iterable[Any],
@@ -155,7 +157,7 @@ class LoggingTensorHook(PeriodicHook):
         self._at_end = at_end
         self._formatter = formatter
         self._last_time: float | None = None
-        self.looks_back = not self.step_tensors and not self.step_names
+        self.looks_back = self.looks_back and not self.step_tensors and not self.step_names
 
     def begin(self, run: Run) -> None:
         """Times from here."""

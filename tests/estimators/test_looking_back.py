@@ -171,6 +171,8 @@ def test_what_is_due_as_the_rows_end_is_recorded(tmp_path: pathlib.Path) -> None
 
 def test_a_hook_serves_several_runs(tmp_path: pathlib.Path) -> None:
     class Curve(SummarySaverHook):
+        looks_back = True
+
         def __init__(self) -> None:
             super().__init__(save_steps=5)
             self.seen: list[tuple[int, float]] = []
@@ -205,6 +207,8 @@ def test_a_learning_rate_that_the_step_changes_is_that_of_its_step(tmp_path: pat
         return hw.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     class Rates(SummarySaverHook):
+        looks_back = True
+
         def __init__(self) -> None:
             super().__init__(save_steps=2)
             self.seen: dict[int, float] = {}
@@ -216,3 +220,12 @@ def test_a_learning_rate_that_the_step_changes_is_that_of_its_step(tmp_path: pat
     config = hw.RunConfig(steps_per_loop=_IN_ONE_GO, save_summary_steps=None, progress="none")
     hw.Estimator(halving, model_dir=str(tmp_path), config=config).train(ROWS, steps=6, hooks=[rates])
     assert rates.seen == {1: 0.5, 3: 0.125, 5: 0.03125}
+
+
+def test_a_hook_made_from_one_that_looks_back_may_stop_in_time(tmp_path: pathlib.Path) -> None:
+    class Stop(LoggingTensorHook):
+        def action(self, run: Any) -> None:
+            if run.step > 1:
+                run.request_stop("enough")
+
+    assert _train(tmp_path, 20, [Stop(["loss"], every_n_iter=5)]) == [1, 5]
