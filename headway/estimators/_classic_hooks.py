@@ -123,6 +123,8 @@ class LoggingTensorHook(PeriodicHook):
       >>> hook = LoggingTensorHook(["loss", "step"], every_n_iter=10)
     """
 
+    looks_back = True
+
     def __init__(
         self,
         tensors: Mapping[str, Any] | Iterable[Any],
@@ -155,11 +157,11 @@ class LoggingTensorHook(PeriodicHook):
         self._at_end = at_end
         self._formatter = formatter
         self._last_time: float | None = None
-        self.looks_back = not self.step_tensors and not self.step_names
+        self.looks_back = self.looks_back and not self.step_tensors and not self.step_names
 
     def begin(self, run: Run) -> None:
         """Times from here."""
-        del run
+        super().begin(run)
         self._last_time = None
 
     @property
@@ -229,6 +231,7 @@ class StepCounterHook(PeriodicHook):
 
     def begin(self, run: Run) -> None:
         """Counts from here."""
+        super().begin(run)
         self._from = None
 
     def action(self, run: Run) -> None:

@@ -137,6 +137,12 @@ class Hook(abc.ABC):  # noqa: B024 - every verb has a default: a hook overrides 
     looks_back: bool = False
     original: Any = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A class that does something else must say anew that it only reads.
+        if {"act", "action"} & vars(cls).keys() and "looks_back" not in vars(cls):
+            cls.looks_back = False
+
     def begin(self, run: Run) -> None:  # noqa: B027
         """Called once, before the first step."""
 
@@ -176,6 +182,11 @@ class PeriodicHook(Hook):
     def __init__(self, when: _when.When, action: Callable[[Run], Any] | None = None) -> None:
         self.when = when
         self._action = action
+
+    def begin(self, run: Run) -> None:
+        """Counts from this run's first step; a hook may serve several runs, one after the other."""
+        del run
+        self.when.reset()
 
     def due(self, progress: Progress) -> int | None:
         """Returns the step that `when` names."""

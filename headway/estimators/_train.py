@@ -203,6 +203,7 @@ class TrainRun(Run):
         marks: dict[int, bool] = {}
         for hook in looking_back:
             for step in hook.due_until(self.progress, last):
+                assert self.step < step <= last, f"{type(hook).__name__}.due_until returned {step}."
                 marks[step] = marks.get(step, False) or hook.wants_summary
         return marks
 

@@ -155,7 +155,8 @@ class TrainProgram(Program):
             shares.append(outcome.context.loss_is_share)
             self.varying_rows |= outcome.context.varying_rows
             graph = tf.compat.v1.get_default_graph()
-            values = {**outcome.context.values, **_hooks.named_tensors(self.watched, graph)}
+            rates = {name: _of_step(value) for name, value in outcome.context.values.items()}
+            values = {**rates, **_hooks.named_tensors(self.watched, graph)}
             self._variables = {name: value for name, value in values.items() if isinstance(value, tf.Variable)}
             logged = {str(i): tensors for i, tensors in enumerate(_hooks.logged_tensors(outcome.spec, graph))}
             return {
@@ -274,6 +275,17 @@ class TrainProgram(Program):
             shape_invariants=(*_SCALARS, tuple(tf.OptionalSpec(spec) for _ in first), [open_shape(t) for t in initial]),
         )
         return i, nan_at, go_on, outputs
+
+
+def _of_step(value: Any) -> Any:
+    """Returns the tensor of a step that holds what a variable had then, if the step itself changes it; else `value`."""
+    if not isinstance(value, tf.Variable) or tf.executing_eagerly():
+        return value
+    uses = tf.compat.v1.get_default_graph().capture(value.handle).consumers()
+    if not any(op.type.startswith("Assign") for op in uses):
+        return value
+    reads = [op.outputs[0] for op in uses if op.type == "ReadVariableOp"]
+    return tf.identity(reads[0] if reads else value)
 
 
 def request_of(request: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

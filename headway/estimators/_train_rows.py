@@ -39,7 +39,9 @@ class TrainRowsProgram(TrainProgram):
         count = len(sizes)
         if not count:
             return Stretch(0, int(self.model.store.global_step.numpy()), True, -1, {})
-        segments = [*(mark for mark in marks if mark.number < count), Mark(count, record and count == limit)]
+        # What is due at the end of the input is no more than a mark before the limit.
+        record_last = record or any(mark.record for mark in marks if mark.number == count)
+        segments = [*(mark for mark in marks if mark.number < count), Mark(count, record_last)]
         ends = [mark.number for mark in segments]
         records = [mark.record for mark in segments]
         # An empty batch follows, since the last step takes the next rows as well.

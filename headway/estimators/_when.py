@@ -34,7 +34,8 @@ class When(abc.ABC):
     def steps_until(self, progress: Progress, last: int) -> list[int]:
         """Returns the steps up to `last` that can be named beforehand, if it is acted upon at each of them."""
         step = self.next_step(progress)
-        return [] if step is None or step > last else [step]
+        # What is overdue is due after the next step.
+        return [] if step is None or step > last else [max(step, progress.step + 1)]
 
     @abc.abstractmethod
     def is_due(self, progress: Progress) -> bool:
@@ -43,6 +44,10 @@ class When(abc.ABC):
     @abc.abstractmethod
     def done(self, progress: Progress) -> None:
         """Notes that the hook has acted."""
+
+    @abc.abstractmethod
+    def reset(self) -> None:
+        """Forgets when the hook has acted: a new run begins."""
 
 
 class EverySteps(When):
@@ -70,7 +75,7 @@ class EverySteps(When):
     def steps_until(self, progress: Progress, last: int) -> list[int]:
         """Returns the next step and all after it, up to `last`."""
         step = self.next_step(progress)
-        return [] if step is None else list(range(step, last + 1, self.steps))
+        return [] if step is None else list(range(max(step, progress.step + 1), last + 1, self.steps))
 
     def is_due(self, progress: Progress) -> bool:
         """Tells whether that step is reached."""
@@ -80,6 +85,10 @@ class EverySteps(When):
     def done(self, progress: Progress) -> None:
         """Counts from here."""
         self._last = progress.step
+
+    def reset(self) -> None:
+        """Counts from the first step of a run again."""
+        self._last = None
 
 
 class EverySeconds(When):
@@ -109,6 +118,10 @@ class EverySeconds(When):
         """Counts from here."""
         self._last = progress.seconds
 
+    def reset(self) -> None:
+        """Counts from the first step of a run again."""
+        self._last = None
+
 
 class Never(When):
     """At no time."""
@@ -122,6 +135,9 @@ class Never(When):
         return False
 
     def done(self, progress: Progress) -> None:
+        """Does nothing."""
+
+    def reset(self) -> None:
         """Does nothing."""
 
 

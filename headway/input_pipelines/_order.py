@@ -102,6 +102,17 @@ class RowOrder:
             rows = tf.ensure_shape(_shuffled(seed, tf.constant(self.num_rows, tf.int64)), [self.num_rows])
         else:
             rows = tf.range(self.num_rows, dtype=tf.int64)
+        return self._of_shard(rows)
+
+    def rows_of_epochs(self, epochs: range) -> tf.Tensor:
+        """Returns what `rows` gives for each of some epochs that follow each other, int64 `[epochs, rows]`."""
+        if len(epochs) == 1 or not self.shuffle:
+            return tf.tile(self.rows(tf.constant(epochs[0], tf.int64))[tf.newaxis], [len(epochs), 1])
+        numbers = tf.range(epochs.start, epochs.stop, dtype=tf.int64)
+        seed, rows = tf.constant(self.seed, tf.int64), tf.constant(self.num_rows, tf.int64)
+        return self._of_shard(_shuffled_epochs(seed, numbers, rows))
+
+    def _of_shard(self, rows: tf.Tensor) -> tf.Tensor:
         return rows * self.num_shards + self.shard_index if self.num_shards > 1 else rows
 
     def _epoch(self, number: tf.Tensor, skip: tf.Tensor) -> tf.data.Dataset:
@@ -124,6 +135,18 @@ class RowOrder:
 def _shuffled(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     # Compiled, as the operations one by one would take longer than the shuffling of thousands of rows.
     return tf.random.experimental.stateless_shuffle(tf.range(rows), seed, alg="philox")
+
+
+@tf.function(
+    autograph=False,
+    input_signature=[
+        tf.TensorSpec([], tf.int64, name="seed"),
+        tf.TensorSpec([None], tf.int64, name="epochs"),
+        tf.TensorSpec([], tf.int64, name="rows"),
+    ],
+)
+def _shuffled_epochs(seed: tf.Tensor, epochs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return tf.map_fn(lambda epoch: _shuffled(tf.stack([seed, epoch]), rows), epochs)
 
 
 @functools.lru_cache(maxsize=16)

@@ -15,6 +15,8 @@ Numbers = npt.NDArray[np.int64]
 
 # The numbers of one call take at most so much memory: 32 MB.
 _MOST_ROWS = 4_000_000
+# Short epochs are ordered together, so many at a time and so many rows: to order one alone takes as long as some steps.
+_EPOCHS_TOGETHER, _ROWS_TOGETHER = 64, 16_384
 
 
 class RowNumbers:
@@ -40,6 +42,9 @@ class RowNumbers:
     def __init__(self, order: RowOrder, start: int) -> None:
         self._order = order
         self._position = start
+        rows = order.num_table_rows
+        self._first_epoch = start * order.batch_size // rows if order.joined else start // order.batches_per_epoch
+        self._together = max(1, min(_EPOCHS_TOGETHER, _ROWS_TOGETHER // rows))
         self._orders: dict[int, concurrent.futures.Future[Numbers]] = {}
         self.batch_size = order.batch_size
         self.element_spec = tf.TensorSpec([order.batch_size if order.drop_remainder else None], tf.int64)
@@ -88,15 +93,33 @@ class RowNumbers:
         return _sizes(last - first, end - begin, size), np.concatenate(parts)
 
     def _rows(self, epoch: int) -> Numbers:
-        # The next epoch is ordered while this one is trained on; those before are forgotten.
-        last = self._order.num_epochs
-        ahead = [epoch] if last is not None and epoch + 1 >= last else [epoch, epoch + 1]
-        self._orders = {number: self._orders.get(number) or _worker().submit(self._ordered, number) for number in ahead}
-        return self._orders[epoch].result()
+        """Returns the rows of an epoch in their order; epochs are asked for from the first one on."""
+        # The first epoch comes alone, as training waits for it. The next ones are ordered while it is trained on.
+        chunk = -(-(epoch - self._first_epoch) // self._together)
+        ahead = [number for number in (chunk, chunk + 1) if number == chunk or len(self._epochs(number))]
+        self._orders = {number: self._orders.get(number) or self._started(number) for number in ahead}
+        rows: Numbers = self._orders[chunk].result()[epoch - self._epochs(chunk)[0]]
+        return rows
 
-    def _ordered(self, epoch: int) -> Numbers:
+    def _epochs(self, chunk: int) -> range:
+        """Returns the epochs that are ordered together under a number."""
+        first, last = self._first_epoch, self._order.num_epochs
+        begin = first + (1 + (chunk - 1) * self._together if chunk else 0)
+        end = first + 1 + chunk * self._together
+        return range(begin, end if last is None else min(end, max(last, first + 1)))
+
+    def _started(self, chunk: int) -> concurrent.futures.Future[Numbers]:
+        try:
+            return _worker().submit(self._ordered, chunk)
+        except RuntimeError:
+            # The program is at its end, and a thread that it waits for still trains.
+            done: concurrent.futures.Future[Numbers] = concurrent.futures.Future()
+            done.set_result(self._ordered(chunk))
+            return done
+
+    def _ordered(self, chunk: int) -> Numbers:
         with tf.device("/cpu:0"):
-            rows: Numbers = self._order.rows(tf.constant(epoch, tf.int64)).numpy()
+            rows: Numbers = self._order.rows_of_epochs(self._epochs(chunk)).numpy()
         return rows
 
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 import headway as hw
 from headway.estimators import Hook, LoggingTensorHook, StepCounterHook, SummarySaverHook
 from headway.estimators._train_rows import TrainRowsProgram
+from headway.estimators._when import EverySteps, Progress
 
 ROWS = hw.input_pipelines.from_arrays({"x": np.zeros(6, np.float32)}, batch_size=2, num_epochs=None)
 # The first stretch is one step, to time it; the next goes on for as long as this says.
@@ -155,3 +156,76 @@ def test_the_end_of_the_rows_comes_before_the_end_of_a_stretch(tmp_path: pathlib
     estimator.train(rows)
     assert estimator.get_variable_value("global_step") == 9
     assert _events(tmp_path, "loss") == {1: 0.0, 5: 4.0, 9: 8.0}
+
+
+def test_what_is_due_as_the_rows_end_is_recorded(tmp_path: pathlib.Path) -> None:
+    estimator = hw.Estimator(
+        counting,
+        model_dir=str(tmp_path),
+        params={},
+        config=hw.RunConfig(steps_per_loop=_IN_ONE_GO, save_summary_steps=4, progress="none"),
+    )
+    estimator.train(hw.input_pipelines.from_arrays({"x": np.zeros(5, np.float32)}, batch_size=2, num_epochs=3))
+    assert _events(tmp_path, "twice") == {1: 0.0, 5: 8.0, 9: 16.0}
+
+
+def test_a_hook_serves_several_runs(tmp_path: pathlib.Path) -> None:
+    class Curve(SummarySaverHook):
+        looks_back = True
+
+        def __init__(self) -> None:
+            super().__init__(save_steps=5)
+            self.seen: list[tuple[int, float]] = []
+
+        def action(self, run: Any) -> None:
+            self.seen.append((run.step, run.loss))
+
+    curve = Curve()
+    _train(tmp_path / "one", 8, [curve])
+    _train(tmp_path / "one", 30, [])
+    _train(tmp_path / "one", 12, [curve])
+    _train(tmp_path / "other", 2, [curve])
+    assert curve.seen == [(step, step - 1.0) for step in (1, 6, 39, 44, 49, 1)]
+
+
+def test_a_hook_that_comes_late_acts_after_the_next_step() -> None:
+    progress = Progress(step=100, first_step=90, seconds=0.0)
+    when = EverySteps(5)
+    when.done(Progress(step=93, first_step=90, seconds=0.0))
+    assert when.steps_until(progress, 112) == [101, 106, 111]
+    assert EverySteps(5).steps_until(progress, 112) == [101, 106, 111]
+    assert EverySteps(5).steps_until(progress, 100) == []
+
+
+def test_a_learning_rate_that_the_step_changes_is_that_of_its_step(tmp_path: pathlib.Path) -> None:
+    def halving(features: Any, mode: str) -> hw.EstimatorSpec:
+        weight = tf.Variable(0.0, name="weight")
+        loss = tf.square(weight - 1.0) + tf.reduce_sum(features["x"])
+        optimizer = keras.optimizers.SGD(0.5, name="sgd")
+        with tf.control_dependencies([hw.minimize(optimizer, loss, [weight])]):
+            train_op = optimizer.learning_rate.assign(optimizer.learning_rate * 0.5)
+        return hw.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    class Rates(SummarySaverHook):
+        looks_back = True
+
+        def __init__(self) -> None:
+            super().__init__(save_steps=2)
+            self.seen: dict[int, float] = {}
+
+        def action(self, run: Any) -> None:
+            self.seen[run.step] = run.values["learning_rate/sgd"]
+
+    rates = Rates()
+    config = hw.RunConfig(steps_per_loop=_IN_ONE_GO, save_summary_steps=None, progress="none")
+    hw.Estimator(halving, model_dir=str(tmp_path), config=config).train(ROWS, steps=6, hooks=[rates])
+    assert rates.seen == {1: 0.5, 3: 0.125, 5: 0.03125}
+
+
+def test_a_hook_made_from_one_that_looks_back_may_stop_in_time(tmp_path: pathlib.Path) -> None:
+    class Stop(LoggingTensorHook):
+        def action(self, run: Any) -> None:
+            if run.step > 1:
+                run.request_stop("enough")
+
+    assert _train(tmp_path, 20, [Stop(["loss"], every_n_iter=5)]) == [1, 5]

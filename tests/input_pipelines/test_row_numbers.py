@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -93,3 +95,38 @@ def test_one_call_takes_no_more_rows_than_fit(monkeypatch: pytest.MonkeyPatch) -
 def test_pipelines_of_other_elements_have_no_row_numbers() -> None:
     lazily = input_pipelines.from_tensors({"x": tf.range(3)})
     assert lazily.row_numbers() is None
+
+
+@pytest.mark.parametrize(("rows", "most"), [(1, 200), (5, 200), (300, 70), (9000, 4)])
+def test_epochs_that_are_ordered_together_are_those_of_the_elements(rows: int, most: int) -> None:
+    pipeline = input_pipelines.from_arrays(
+        {"x": np.arange(rows)}, batch_size=rows, shuffle=True, num_epochs=None, seed=3
+    )
+    assert isinstance(pipeline, MemoryPipeline)
+    for start in (0, 3):
+        numbers = pipeline.row_numbers(start)
+        assert numbers is not None
+        taken = numbers.of_next(most)[1].reshape(most, rows)
+        expected = [element.numpy() for element in itertools.islice(pipeline.elements(start), most)]
+        np.testing.assert_array_equal(taken, expected)
+
+
+_OUTLIVING = """
+import threading, time
+from headway.input_pipelines._order import RowOrder
+from headway.input_pipelines._row_numbers import RowNumbers
+
+numbers = RowNumbers(RowOrder(4, batch_size=4, shuffle=True, num_epochs=None, drop_remainder=False, seed=0), start=0)
+numbers.of_next(1)
+
+def later():
+    threading.main_thread().join()
+    print(sorted(numbers.of_next(500)[1].tolist()) == sorted(500 * [0, 1, 2, 3]))
+
+threading.Thread(target=later).start()
+"""
+
+
+def test_a_thread_may_outlive_the_main_thread() -> None:
+    done = subprocess.run([sys.executable, "-c", _OUTLIVING], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "True", done.stderr
