@@ -126,6 +126,14 @@ def count_of_calls(optimizer: Any) -> Any:
     return optimizer._iterations
 
 
+def variables_of_slots(optimizer: Any) -> list[Any]:
+    """Returns the variables that an optimizer makes its slots for, in their order; none before it is built.
+
+    Keras names slots ambiguously, and documents no way from one to its variable. Can go when it does.
+    """
+    return list(optimizer._trainable_variables) if optimizer.built else []
+
+
 def accumulation_state(optimizer: Any) -> tuple[tf.Variable, list[tf.Variable], list[tf.Variable]]:
     """Returns the variables of an optimizer that accumulates gradients: its count, the sums, and its slots.
 

@@ -23,6 +23,7 @@ class Variables:
       prefix: what the full names begin with, such as "dnn"; "" for nothing.
       shared: the variables of the model that belong to none of its parts, by name; those asked for are added.
       shared_prefix: what the full names of these begin with if this part is the first to ask for them; "" for nothing.
+        With it, as in TensorFlow 1, the tables inside the layers of a part belong to all parts too.
 
     Attributes:
       prefix: see above.
@@ -58,6 +59,21 @@ class Variables:
         """Returns the variable of that name, which all parts of the model have in common."""
         if name not in self._shared:
             self._shared[name] = self._make(self._shared_prefix + name, shape, initializer, dtype, trainable)
+        return self._shared[name]
+
+    def in_layer(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any,
+        dtype: tf.DType = tf.float32,
+        trainable: bool = True,
+    ) -> tf.Variable:
+        """Returns the table of that name, which columns of a layer share: one of this part, or of the whole model."""
+        if not self._shared_prefix:
+            return self(name, shape, initializer, dtype, trainable)
+        if name not in self._shared:
+            self._shared[name] = self(name, shape, initializer, dtype, trainable)
         return self._shared[name]
 
     def __call__(

@@ -6,7 +6,7 @@ such as `beta_1` there, of which Keras 3 makes no variables; tf.estimator reads 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -36,29 +36,53 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
 }
 
 
-def variable_name(prefix: str, kind: str, name: str, variables: Iterable[str]) -> str:
+def variable_name(prefix: str, kind: str, name: str, references: Iterable[tuple[str, str]], number: int) -> str:
     """Returns tf.estimator's name for a variable that Keras 3 calls `<path, with underscores>_<slot>`.
 
     Args:
       prefix: what the names of this optimizer's variables begin with.
       kind: class of the optimizer.
       name: Keras 3's name.
-      variables: full names of the model's variables.
+      references: of each variable of the model what Keras's names of its slots may begin with, and its full name.
+      number: how often the optimizer has asked for a variable of that name before: Keras has one name for the slots of
+        `a/b` and `a_b`, and asks for them in the order of the variables.
     """
-    best, slot = "", ""
-    for full_name in variables:
-        # Keras names the slots of a variable of its own by its path, and those of a tf.Variable by its name, which
-        # ends in ":0".
-        for ending in ("_0_", "_"):
-            start = full_name.replace("/", "_") + ending
-            if name.startswith(start) and len(full_name) > len(best):
-                best, slot = full_name, name[len(start) :]
-    if best:
-        return f"{prefix}/{best}/{_SLOTS.get(slot, {}).get(kind, slot)}"
+    fitting = [(start, full_name) for start, full_name in references if name.startswith(f"{start}_")]
+    if fitting:
+        longest = max(len(start) for start, _ in fitting)
+        owners = list(dict.fromkeys(full_name for start, full_name in fitting if len(start) == longest))
+        slot = name[longest + 1 :]
+        return f"{prefix}/{owners[min(number, len(owners) - 1)]}/{_SLOTS.get(slot, {}).get(kind, slot)}"
     if name == "iteration":
         return f"{prefix}/iter"
     # Keras leaves the product of Nadam's momentums without a name of its own.
     return f"{prefix}/momentum_cache" if kind == "Nadam" and name.startswith("variable") else f"{prefix}/{name}"
+
+
+def references(optimizer: Any, variables: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns what `variable_name` takes as its `references`.
+
+    Args:
+      optimizer: a Keras optimizer.
+      variables: the model's variables by full name.
+    """
+    names = {id(variable): name for name, variable in variables.items()}
+    found = []
+    for variable in _tensorflow.variables_of_slots(optimizer):
+        full_name = names.get(id(_tensorflow.keras_variable_value(variable)))
+        if full_name is not None:
+            own = variable.path if isinstance(variable, keras.Variable) else variable.name
+            found.append((_as_keras(own), full_name))
+    if found:
+        return found
+    # Averages and sums of gradients are made before the optimizer knows its variables. A variable of Keras is named by
+    # its path, and a tf.Variable by its name, which ends in ":0".
+    longest_first = sorted(variables, key=len, reverse=True)
+    return [(start, name) for name in longest_first for start in (_as_keras(f"{name}:0"), _as_keras(name))]
+
+
+def _as_keras(name: str) -> str:
+    return name.replace("/", "_").replace(":", "_")
 
 
 def settings(optimizer: Any) -> dict[str, float]:

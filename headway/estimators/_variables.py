@@ -9,6 +9,7 @@ variables by name.
 from __future__ import annotations
 
 import abc
+import collections
 import contextlib
 import dataclasses
 import difflib
@@ -81,6 +82,7 @@ class Call:
       pending: full name -> symbolic tensor that a new variable is to start from.
       optimizers: class name -> the optimizers of that class, in the order in which they asked, each with what the names
         of its variables begin with.
+      slots: how often an optimizer has asked for a variable, by what its names begin with and Keras's name.
     """
 
     mode: str
@@ -89,6 +91,7 @@ class Call:
     variables: dict[str, tf.Variable] = dataclasses.field(default_factory=dict)
     pending: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     optimizers: dict[str, list[tuple[keras.optimizers.Optimizer, str]]] = dataclasses.field(default_factory=dict)
+    slots: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
 
 
 class VariableStore:
@@ -329,7 +332,10 @@ class VariableStore:
             scope = "training" if context is None else context.optimizer_scope
             same.append((optimizer, f"{scope}/{kind}" if not same else f"{scope}/{kind}_{len(same)}"))
         prefix = next(prefix for other, prefix in same if other is optimizer)
-        return _optimizer_names.variable_name(prefix, kind, name, call.variables)
+        number = call.slots[prefix, name]
+        call.slots[prefix, name] += 1
+        references = _optimizer_names.references(optimizer, call.variables)
+        return _optimizer_names.variable_name(prefix, kind, name, references, number)
 
     def _unknown_message(self, name: str, call: Call) -> str:
         near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)

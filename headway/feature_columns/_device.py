@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from headway.feature_columns import _checks
 from headway.feature_columns._embedding import COMBINERS
 from headway.feature_columns._protocol import DenseColumn, FeatureColumn, FloatColumn, IdColumn, VariableFactory
+from headway.feature_columns._shared_embedding import SharedEmbeddingColumn
 from headway.feature_columns._transform import transformed_features
 from headway.feature_columns._transformed_batch import TransformedBatch
 from headway.feature_columns._variables import OncePerName
@@ -105,7 +107,8 @@ def linear_logits(
       variable: function `(name, shape, initializer, dtype, trainable)` that makes the variable of that name or
         returns the one that is there. Names: `{column}/weights` `[ids or width, units]`, `{column}/embedding_weights`
         for an embedding column, and `bias_weights` `[units]`. All but embeddings begin at zero. For tables of
-        `shared_embeddings` see `dense_tensor`.
+        `shared_embeddings` see `dense_tensor`; columns of `shared_embedding_columns` have weights `{table}/weights`,
+        `{table}_1/weights`, ... in the order of their names.
       sparse_combiner: how the weights of a row's ids are combined: "sum", "mean" or "sqrtn".
 
     Returns:
@@ -160,14 +163,26 @@ def linear_variables(columns: list[FeatureColumn], units: int, variable: Variabl
     variable = OncePerName(variable)
     weights: dict[FeatureColumn, tf.Variable] = {}
     tables: dict[FeatureColumn, tuple[tf.Variable, ...]] = {}
+    scopes: set[str] = set()
     for column in columns:
         if isinstance(column, IdColumn):
             rows = column.num_buckets
         elif isinstance(column, DenseColumn):
             tables[column] = column.make_variables(variable)
             rows = column.width
-        weights[column] = variable(f"{column.variable_scope}/weights", (rows, units), zeros, tf.float32, True)
+        scope = column.variable_scope
+        if isinstance(column, SharedEmbeddingColumn):
+            # Columns with a table inside the layer have one scope, which TensorFlow 1 numbered.
+            scope = _unused(scope, scopes)
+        scopes.add(scope)
+        weights[column] = variable(f"{scope}/weights", (rows, units), zeros, tf.float32, True)
     return LinearVariables(weights, tables, variable("bias_weights", (units,), zeros, tf.float32, True))
+
+
+def _unused(scope: str, scopes: set[str]) -> str:
+    """Returns `scope`, or `scope_1`, ... where it is one of `scopes`."""
+    candidates = itertools.chain([scope], (f"{scope}_{number}" for number in itertools.count(1)))
+    return next(candidate for candidate in candidates if candidate not in scopes)
 
 
 def check_linear(columns: Any, units: int, sparse_combiner: str) -> list[FeatureColumn]:

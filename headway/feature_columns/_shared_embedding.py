@@ -49,16 +49,20 @@ class SharedTable(Definition):
     trainable: bool
     inside_layer: bool
 
+    @property
+    def scope(self) -> str:
+        """`name` in the letters that the name of a variable may have."""
+        # TensorFlow takes no name of a variable outside of all layers that begins otherwise.
+        return scope_with_slashes(self.name) if re.match("[A-Za-z0-9.]", self.name) else scope_of(self.name)
+
     def variable(self, variable: VariableFactory, num_buckets: int) -> tf.Variable:
         """Returns the table, float32 `[num_buckets, dimension]`."""
-        # TensorFlow takes no name of a variable outside of all layers that begins otherwise.
-        name = scope_with_slashes(self.name) if re.match("[A-Za-z0-9.]", self.name) else scope_of(self.name)
         make = getattr(variable, "in_layer" if self.inside_layer else "shared", variable)
         initializer = first_value(
             self.name, self.dimension, self.initializer, self.ckpt_to_load_from, self.tensor_name_in_ckpt
         )
         made: tf.Variable = make(
-            f"{name}/embedding_weights" if self.inside_layer else name,
+            f"{self.scope}/embedding_weights" if self.inside_layer else self.scope,
             (num_buckets, self.dimension),
             initializer,
             tf.float32,
@@ -80,6 +84,11 @@ class SharedEmbeddingColumn(OverIds):
     def name(self) -> str:
         """`{categorical}_shared_embedding`."""
         return f"{self.categorical_column.name}_shared_embedding"
+
+    @property
+    def variable_scope(self) -> str:
+        """What the names of a linear model's weights begin with: as TensorFlow 1 did, that of the table inside it."""
+        return self.table.scope if self.table.inside_layer else super().variable_scope
 
     @property
     def variable_shape(self) -> tf.TensorShape:

@@ -27,6 +27,7 @@ class WithSlashes:
     def __init__(self, factory: VariableFactory) -> None:
         self._factory = factory
         self.shared: VariableFactory = getattr(factory, "shared", factory)
+        self.in_layer: VariableFactory = getattr(factory, "in_layer", factory)
 
     def __call__(
         self,
@@ -45,7 +46,8 @@ class OncePerName:
 
     Args:
       factory: makes the variables. Tables of `shared_embeddings` are asked of its method `shared`, if it has one, with
-        the same arguments: their names are not part of a layer.
+        the same arguments: their names are not part of a layer. Those of `shared_embedding_columns` are asked of its
+        method `in_layer`, if it has one.
 
     Raises:
       ValueError: when called, if two columns ask for variables of one name, or for one table in two shapes.
@@ -54,6 +56,7 @@ class OncePerName:
     def __init__(self, factory: VariableFactory) -> None:
         self._factory = factory
         self._shared: VariableFactory = getattr(factory, "shared", factory)
+        self._in_layer: VariableFactory = getattr(factory, "in_layer", factory)
         self.column_scope: Callable[[str], str] = getattr(factory, "column_scope", scope_of)
         self._made: dict[tuple[bool, str], tf.Variable] = {}
 
@@ -71,7 +74,7 @@ class OncePerName:
                 f"Two columns need a variable {name!r}: their names differ only in characters that the name of a "
                 "variable cannot have, such as 'a/b' and 'a_b'. Rename one of the features."
             )
-        return self._once(False, name, shape, initializer, dtype, trainable)
+        return self._once(self._factory, False, name, shape, initializer, dtype, trainable)
 
     def in_layer(
         self,
@@ -82,7 +85,7 @@ class OncePerName:
         trainable: bool = True,
     ) -> tf.Variable:
         """Returns the variable `name` that columns of one layer share."""
-        return self._once(False, name, shape, initializer, dtype, trainable)
+        return self._once(self._in_layer, False, name, shape, initializer, dtype, trainable)
 
     def shared(
         self,
@@ -93,10 +96,11 @@ class OncePerName:
         trainable: bool = True,
     ) -> tf.Variable:
         """Returns the variable `name` that stands outside of all layers."""
-        return self._once(True, name, shape, initializer, dtype, trainable)
+        return self._once(self._shared, True, name, shape, initializer, dtype, trainable)
 
     def _once(
         self,
+        factory: VariableFactory,
         shared: bool,
         name: str,
         shape: tuple[int, ...],
@@ -106,7 +110,6 @@ class OncePerName:
     ) -> tf.Variable:
         key = (shared, name)
         if key not in self._made:
-            factory = self._shared if shared else self._factory
             self._made[key] = factory(name, shape, initializer, dtype, trainable)
         found = self._made[key]
         if tuple(found.shape) != tuple(shape):

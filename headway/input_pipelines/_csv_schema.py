@@ -22,6 +22,10 @@ _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _FLOAT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*|\s*[+-]?(inf|infinity|nan)\s*", re.IGNORECASE)
 _QUOTED = re.compile(rb'"(?:[^"]|"")*"')
 _BEGIN_BYTES = 65_536
+_CARRIAGE_RETURN = (
+    "{path}, line {line}: a field holds a carriage return (CR), which TensorFlow leaves out when it reads lines. "
+    "Convert the file, for example with: tr -d '\\r' < {path} > converted.csv"
+)
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -55,13 +59,17 @@ class CsvFormat:
     comment: str | None
 
     def rows(self, path: str) -> Iterator[tuple[int, list[str]]]:
-        """Yields (number of its last line, fields) of each record of a file; blank and comment lines are left out."""
+        """Yields (number of its last line, fields) of each record of a file; blank and comment lines are left out.
+
+        Raises:
+          ValueError: if the text is not UTF-8, or a field holds a carriage return.
+        """
         line = 0
 
         def lines() -> Iterator[str]:
             nonlocal line
             with tf.io.gfile.GFile(path, "rb") as raw:
-                for content in gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw:
+                for content in gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else _byte_lines(raw):
                     line += 1
                     try:
                         text = content.decode()
@@ -71,14 +79,28 @@ class CsvFormat:
                         ) from None
                     text = text.removeprefix(_BYTE_ORDER_MARK) if line == 1 else text
                     if self.comment is None or not text.startswith(self.comment):
+                        if "\r" in text.rstrip("\r\n"):
+                            raise ValueError(_CARRIAGE_RETURN.format(path=path, line=line))
                         yield text
 
         quoting: Any = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
         for row in csv.reader(
             lines(), delimiter=self.delimiter, quoting=quoting, skipinitialspace=self.skip_initial_space
         ):
+            if any("\r" in field for field in row):
+                raise ValueError(_CARRIAGE_RETURN.format(path=path, line=line))
             if row:
                 yield line, row
+
+
+def _byte_lines(file: Any) -> Iterator[bytes]:
+    """Yields the lines of a file with all that they hold: a `GFile` that is iterated leaves out carriage returns."""
+    rest = b""
+    while block := file.read(_BEGIN_BYTES):
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
 
 
 def check_line_ends(paths: Sequence[str]) -> None:

@@ -161,3 +161,40 @@ def test_names_of_shared_tables(make: Any, names: list[str]) -> None:
     features = {"a/b": [[0], [1]], "c": [[1], [2]]}
     estimator.train(lambda: tf.data.Dataset.from_tensors((features, [[0], [1]])), steps=1)
     assert [name for name in estimator.get_variable_names() if name.endswith("c_shared_embedding")] == names
+
+
+def _accumulators(estimator: Any) -> dict[str, np.ndarray]:
+    names = [name for name in estimator.get_variable_names() if name.endswith("/accumulator")]
+    return {name.removesuffix("/accumulator"): estimator.get_variable_value(name) for name in names}
+
+
+def test_slots_of_columns_that_keras_names_alike(tmp_path: pathlib.Path) -> None:
+    fc = headway.feature_columns
+    columns = [fc.embedding_column(fc.categorical_column_with_identity(key, 2), 2) for key in ("a_b", "a/b")]
+    estimator = headway.DNNClassifier([3], columns, config=headway.RunConfig(str(tmp_path), progress="none"))
+    # "a/b" has no value in any row: its slot stays at Keras's first value.
+    features = {"a/b": [[-1], [-1]], "a_b": [[0], [1]]}
+    estimator.train(lambda: tf.data.Dataset.from_tensors((features, [[0], [1]])).repeat(), steps=3)
+    found, scope = _accumulators(estimator), "training/Adagrad/dnn/input_from_feature_columns/input_layer"
+    np.testing.assert_allclose(found[f"{scope}/a/b_embedding/embedding_weights"], 0.1)
+    assert (found[f"{scope}/a_b_embedding/embedding_weights"] > 0.1).any()
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("order", [["a/b", "a_b", "x", "x_0"], ["x_0", "x", "a_b", "a/b"]])
+def test_slots_go_by_the_order_of_the_variables(order: list[str], accumulation: int, tmp_path: pathlib.Path) -> None:
+    factors = {"a/b": 1.0, "a_b": 2.0, "x": 3.0, "x_0": 4.0}
+
+    def model_fn(features: Any, mode: str) -> headway.EstimatorSpec:
+        weights = {name: tf.Variable(0.0, name=name) for name in factors}
+        loss = tf.add_n([factors[name] * weight for name, weight in weights.items()]) + 0.0 * features["x"][0]
+        optimizer = keras.optimizers.Adagrad(0.5, initial_accumulator_value=0.0)
+        train_op = headway.minimize(optimizer, loss, [weights[name] for name in order])
+        return headway.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    config = headway.RunConfig(str(tmp_path), progress="none", gradient_accumulation=accumulation)
+    estimator = headway.Estimator(model_fn, config=config)
+    estimator.train(lambda: tf.data.Dataset.from_tensors({"x": [1.0]}).repeat(), steps=2 * accumulation)
+    # Two updates, each with the same gradient.
+    expected = {f"training/Adagrad/{name}": 2 * factor**2 for name, factor in factors.items()}
+    assert {name: float(value) for name, value in _accumulators(estimator).items()} == pytest.approx(expected)

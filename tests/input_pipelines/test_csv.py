@@ -293,6 +293,21 @@ def test_lines_that_end_in_cr_alone(text: str, header: bool, write: Any) -> None
         input_pipelines.from_csv(path, header=header, columns=None if header else ["a", "b"])
 
 
-def test_cr_before_lf_and_in_quotes(write: Any) -> None:
-    path = write('a,b\r\n"x\ry",2\r\n')
-    assert _columns(input_pipelines.from_csv(path))["b"] == [2]
+def test_cr_before_lf(write: Any) -> None:
+    path = write('a,b\r\n"x\ny",2\r\n')
+    columns = _columns(input_pipelines.from_csv(path))
+    assert (columns["a"], columns["b"]) == ([b"x\ny"], [2])
+
+
+@pytest.mark.parametrize("field", ["x\ry", "x\r\ny", "\r"])
+@pytest.mark.parametrize("header", [True, False])
+def test_cr_within_a_field(field: str, header: bool, write: Any) -> None:
+    path = write(("a,b\r\n" if header else "") + f'z,1\r\n"{field}",2\r\n')
+    last = 2 + header + field.count("\n")
+    with pytest.raises(ValueError, match=rf"data.csv, line {last}: a field holds a carriage return \(CR\)"):
+        input_pipelines.from_csv(path, header=header, columns=None if header else ["a", "b"])
+
+
+def test_cr_where_quotes_have_no_meaning(write: Any) -> None:
+    with pytest.raises(ValueError, match=r"data.csv, line 2: a field holds a carriage return \(CR\)"):
+        input_pipelines.from_csv(write("a,b\nx\ry,1\n"), quote=None)

@@ -3,6 +3,8 @@
 Data and columns are those of ../canned/cases.py. Everything is built from the modules that are passed in.
 """
 
+import tensorflow as tf
+
 # Name of the case: (class, kind of labels, arguments). In arguments, "deep" and "linear" stand for the columns, and
 # {"optimizer": name, ...} for an instance of such an optimizer of tf.compat.v1.train.
 CASES = {
@@ -117,15 +119,39 @@ CASES = {
         {"dnn_feature_columns": "deep", "dnn_hidden_units": [4], "weight_column": "w", "dnn_optimizer": "Adam"},
     ),
     "combined_classifier_linear_only": ("DNNLinearCombinedClassifier", "two", {"linear_feature_columns": "linear"}),
+    "linear_shared": ("LinearClassifier", "two", {"feature_columns": "shared"}),
+    "dnn_shared": ("DNNRegressor", "number", {"feature_columns": "shared", "hidden_units": [3]}),
+    "combined_shared": (
+        "DNNLinearCombinedClassifier",
+        "two",
+        {"linear_feature_columns": "shared", "dnn_feature_columns": "shared", "dnn_hidden_units": [3]},
+    ),
+    "combined_shared_apart": (
+        "DNNLinearCombinedRegressor",
+        "number",
+        {"linear_feature_columns": "shared_first", "dnn_feature_columns": "shared_others", "dnn_hidden_units": [3]},
+    ),
     "baseline_classifier": ("BaselineClassifier", "three", {"n_classes": 3, "weight_column": "w"}),
     "baseline_regressor_adam": ("BaselineRegressor", "pair", {"label_dimension": 2, "optimizer": "Adam"}),
 }
+
+
+def _shared_columns(fc):
+    """Returns columns with tables that TensorFlow 1 made inside of layers."""
+    share = getattr(fc, "shared_embedding_columns", tf.compat.v1.feature_column.shared_embedding_columns)
+    c, h = (fc.categorical_column_with_hash_bucket(key, 5) for key in ("c", "h"))
+    m = fc.categorical_column_with_identity("m", 6)
+    # TensorFlow makes them in graphs alone.
+    with tf.Graph().as_default():
+        return [*share([h, c], 2), *share([m], 3, shared_embedding_collection_name="last")]
 
 
 def build(name, canned_cases, classes, fc, optimizers, activations, **kwargs):
     """Returns the estimator of a case, made of what the given modules have."""
     kind, _, arguments = CASES[name]
     by_name = dict(zip(("deep", "linear"), canned_cases.columns(fc), strict=True))
+    shared = _shared_columns(fc)
+    by_name |= {"shared": shared, "shared_first": shared[:1], "shared_others": shared[1:]}
     made = {}
     for key, value in arguments.items():
         if key.endswith("feature_columns"):
