@@ -12,6 +12,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras_home_")  # not the settings of whoever runs the tests
 os.environ.pop("TF_CONFIG", None)
 
+import gc
 from collections.abc import Iterator
 
 import keras
@@ -26,6 +27,9 @@ collect_ignore_glob = [
     "tests/programs/t[!e]*.py",
     "tests/programs/tex*.py",
 ]
+
+# Tracing makes so many objects that Python would look for garbage all the time.
+gc.set_threshold(100_000, 20, 50)
 
 # Devices cannot be split once TensorFlow has used them. One CPU as two serves the tests of replicas.
 tf.config.set_logical_device_configuration(

@@ -44,8 +44,10 @@ class TrainRowsProgram(TrainProgram):
         segments = [*(mark for mark in marks if mark.number < count), Mark(count, record_last)]
         ends = [mark.number for mark in segments]
         records = [mark.record for mark in segments]
-        # An empty batch follows, since the last step takes the next rows as well.
-        request = np.concatenate([[len(segments), count], ends, records, sizes, [0], rows])
+        # The last batch comes twice, since the last step takes rows for one more.
+        request = np.concatenate(
+            [[len(segments), count], ends, records, sizes, sizes[-1:], rows, rows[len(rows) - sizes[-1] :]]
+        )
         steps, step, kept, outputs = self._run((), tables, tf.constant(request, tf.int64))
         done = int(steps)
         iterator.advance(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import os
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,7 @@ class RowNumbers:
 
     def _started(self, chunk: int) -> concurrent.futures.Future[Numbers]:
         try:
-            return _worker().submit(self._ordered, chunk)
+            return _worker(os.getpid()).submit(self._ordered, chunk)
         except RuntimeError:
             # The program is at its end, and a thread that it waits for still trains.
             done: concurrent.futures.Future[Numbers] = concurrent.futures.Future()
@@ -124,7 +125,9 @@ class RowNumbers:
 
 
 @functools.cache
-def _worker() -> concurrent.futures.ThreadPoolExecutor:
+def _worker(process: int) -> concurrent.futures.ThreadPoolExecutor:
+    # A process that was forked has none of the threads.
+    del process
     return concurrent.futures.ThreadPoolExecutor(1, "headway_row_order")
 
 
