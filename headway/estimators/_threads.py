@@ -43,21 +43,27 @@ def fewest_threads(graph: Any) -> int | None:
     return 1
 
 
-def fewest_workers(graph: Any, rows: int | None) -> int:
+def fewest_workers(graph: Any, rows: int | None) -> int | None:
     """Returns how many operations of a step may run at a time, where `fewest_threads` gives each of them one thread.
 
     To hand an operation to another worker takes as long as a short one does. One worker is the fastest where a step
     has little to multiply, and where a core more would be one less for the input; else there are some, but not more
-    than a step has parts that can run side by side.
+    than a step has parts that can run side by side. Short products beside an input pipeline are left to the workers
+    that TensorFlow has for all, which was the fastest where it was measured.
 
     Args:
       graph: the graph of the step.
       rows: number of rows in a batch that costs the input nothing to make; None where an input pipeline makes batches.
+
+    Returns:
+      The number of workers; None for those that TensorFlow has for all.
     """
     products = [op for op in graph.get_operations() if op.type == "MatMul"]
     elements = sum(max(_elements(tensor) for tensor in (*op.inputs, *op.outputs)) for op in products)
-    if elements * (rows or _ROWS_IF_UNKNOWN) < _LITTLE_WORK:
-        return 1
+    # The first product is that of the batch and the first layer.
+    known = rows or (products[0].inputs[0].shape[0] if products and products[0].inputs[0].shape.rank else None)
+    if elements * (known or _ROWS_IF_UNKNOWN) < _LITTLE_WORK:
+        return 1 if rows or not elements else None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores if rows else cores - 1, _MOST_WORKERS))
 

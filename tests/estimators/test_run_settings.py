@@ -132,12 +132,18 @@ def test_a_second_worker_needs_work_to_do_and_a_core_of_its_own(monkeypatch: pyt
     monkeypatch.setattr(_threads.os, "sched_getaffinity", lambda pid: cores, raising=False)
     # 21,000 weights, as many multiplications for each row: 6 million are made at 286 rows.
     assert [_threads.fewest_workers(graph, rows) for rows in (16, 285, 286, 1024)] == [1, 1, 2, 2]
-    assert _threads.fewest_workers(graph, None) == 1
+    assert _threads.fewest_workers(graph, None) is None
+    full = tf.function(step.python_function).get_concrete_function(tf.TensorSpec([300, 200])).graph
+    assert _threads.fewest_workers(full, None) == 1  # one core is the input's
+    nothing = tf.function(lambda x: x + 1.0).get_concrete_function(tf.TensorSpec([None])).graph
+    assert _threads.fewest_workers(nothing, None) == 1
     cores |= {2, 3, 4, 5}
     monkeypatch.setattr(_threads, "_LITTLE_WORK", 1_000_000)
     assert _threads.fewest_workers(graph, None) == 4
     cores -= {3, 4, 5}
     assert _threads.fewest_workers(graph, None) == 2
+    cores -= {2}
+    assert _threads.fewest_workers(graph, None) == 1
 
 
 def test_xla_gets_no_strings(tmp_path: pathlib.Path) -> None:
