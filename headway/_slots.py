@@ -13,7 +13,7 @@ import tensorflow as tf
 from headway import _gradients, _tensorflow
 
 _ops = tf.raw_ops
-# Of smaller tables the caches nearest to a core hold much.
+# Of smaller tables the caches nearest to a core hold much, and the processor knows where their pages are.
 LARGE_BYTES = 8 << 20
 
 

@@ -61,19 +61,12 @@ class Variables:
             self._shared[name] = self._make(self._shared_prefix + name, shape, initializer, dtype, trainable)
         return self._shared[name]
 
-    def in_layer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Any,
-        dtype: tf.DType = tf.float32,
-        trainable: bool = True,
-    ) -> tf.Variable:
+    def in_layer(self, name: str, *arguments: Any, **named: Any) -> tf.Variable:
         """Returns the table of that name, which columns of a layer share: one of this part, or of the whole model."""
         if not self._shared_prefix:
-            return self(name, shape, initializer, dtype, trainable)
+            return self(name, *arguments, **named)
         if name not in self._shared:
-            self._shared[name] = self(name, shape, initializer, dtype, trainable)
+            self._shared[name] = self(name, *arguments, **named)
         return self._shared[name]
 
     def __call__(

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from headway._slots import LARGE_BYTES
+
 _PAGE = 2 << 20
-# Of smaller tables the processor knows where the pages are.
-_LARGE_BYTES = 8 << 20
 # Of Linux, from 6.1 on: make huge pages of what is there, now. Older systems refuse it.
 _MADV_COLLAPSE = 25
 
@@ -56,7 +56,7 @@ def _pages(variable: tf.Variable) -> tuple[int, int] | None:
     Nothing here may keep the values: a step would copy them before it changes them. If they are gone before the system
     is asked, it refuses, or does so with what came in their place.
     """
-    large = variable.dtype.size * (variable.shape.num_elements() or 0) >= _LARGE_BYTES
+    large = variable.dtype.size * (variable.shape.num_elements() or 0) >= LARGE_BYTES
     if not large or "CPU" not in str(variable.device) or hasattr(variable, "values"):
         return None
     value = np.asarray(memoryview(variable.read_value()))

@@ -142,8 +142,9 @@ class TrainRun(Run):
             for hook in hooks:
                 with contextlib.suppress(_signals.Interrupted):
                     hook.begin(self)
+            looking_back = [hook for hook in hooks if self._looks_back(hook)]
             while not self._is_over(last_step, interruption):
-                due = self._stretch(hooks, due_steps(hooks, self), last_step)
+                due = self._stretch(hooks, looking_back, due_steps(hooks, self), last_step)
                 # A hook of the caller's may evaluate.
                 with contextlib.suppress(_signals.Interrupted):
                     act_on(hooks, due, self)
@@ -161,11 +162,16 @@ class TrainRun(Run):
         reached = last_step is not None and self.step >= last_step
         return reached or self.exhausted or self.stop_reason is not None or bool(interruption)
 
-    def _stretch(self, hooks: Sequence[Hook], due: Sequence[int | None], last_step: int | None) -> Sequence[int | None]:
+    def _stretch(
+        self,
+        hooks: Sequence[Hook],
+        looking_back: Sequence[Hook],
+        due: Sequence[int | None],
+        last_step: int | None,
+    ) -> Sequence[int | None]:
         """Makes the steps up to the first at which a hook wants control; returns which step is due for each hook."""
-        at_once = [(hook, step) for hook, step in zip(hooks, due, strict=True) if not self._looks_back(hook)]
-        looking_back = [hook for hook in hooks if self._looks_back(hook)]
-        targets = [step for _, step in at_once if step is not None]
+        at_once = [step for hook, step in zip(hooks, due, strict=True) if hook not in looking_back]
+        targets = [step for step in at_once if step is not None]
         targets += [last_step] if last_step is not None else []
         wanted = max(1, min(targets, default=self.step + _LONGEST_STRETCH) - self.step)
         limit = self._in_step(last_step) if self._program.multi_worker else min(wanted, self._longest())
@@ -203,7 +209,11 @@ class TrainRun(Run):
         marks: dict[int, bool] = {}
         for hook in looking_back:
             for step in hook.due_until(self.progress, last):
-                assert self.step < step <= last, f"{type(hook).__name__}.due_until returned {step}."
+                if not self.step < step <= last:
+                    raise ValueError(
+                        f"{type(hook).__name__}.due_until(progress, {last}) returned {step}, at step {self.step}. It "
+                        f"must return steps from {self.step + 1} to {last} only."
+                    )
                 marks[step] = marks.get(step, False) or hook.wants_summary
         return marks
 

@@ -13,7 +13,7 @@ from headway.estimators import _hooks, _structure, _threads
 from headway.estimators._model import Model, ModelCall
 from headway.estimators._program import Fetch, Optional, Program, all_reduce, compiled
 
-# What a call asks for: number of steps; whether the last one records a summary; and what else a program may add.
+# What a call asks for, as numbers; see `run` of each program.
 REQUEST = tf.TensorSpec([None], tf.int64)
 _SCALARS = (tf.TensorShape([]), tf.TensorShape([]), tf.TensorShape([]))
 

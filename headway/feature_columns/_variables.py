@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -29,16 +31,9 @@ class WithSlashes:
         self.shared: VariableFactory = getattr(factory, "shared", factory)
         self.in_layer: VariableFactory = getattr(factory, "in_layer", factory)
 
-    def __call__(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Initializer,
-        dtype: tf.DType = tf.float32,
-        trainable: bool = True,
-    ) -> tf.Variable:
-        """Returns the variable `name`."""
-        return self._factory(name, shape, initializer, dtype, trainable)
+    def __call__(self, *arguments: Any, **named: Any) -> tf.Variable:
+        """Returns what the factory makes of these arguments."""
+        return self._factory(*arguments, **named)
 
 
 class OncePerName:
@@ -76,27 +71,15 @@ class OncePerName:
             )
         return self._once(self._factory, False, name, shape, initializer, dtype, trainable)
 
-    def in_layer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Initializer,
-        dtype: tf.DType = tf.float32,
-        trainable: bool = True,
-    ) -> tf.Variable:
-        """Returns the variable `name` that columns of one layer share."""
-        return self._once(self._in_layer, False, name, shape, initializer, dtype, trainable)
+    @property
+    def in_layer(self) -> VariableFactory:
+        """The factory of variables that columns of one layer share."""
+        return functools.partial(self._once, self._in_layer, False)
 
-    def shared(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Initializer,
-        dtype: tf.DType = tf.float32,
-        trainable: bool = True,
-    ) -> tf.Variable:
-        """Returns the variable `name` that stands outside of all layers."""
-        return self._once(self._shared, True, name, shape, initializer, dtype, trainable)
+    @property
+    def shared(self) -> VariableFactory:
+        """The factory of variables that stand outside of all layers."""
+        return functools.partial(self._once, self._shared, True)
 
     def _once(
         self,
@@ -105,8 +88,8 @@ class OncePerName:
         name: str,
         shape: tuple[int, ...],
         initializer: Initializer,
-        dtype: tf.DType,
-        trainable: bool,
+        dtype: tf.DType = tf.float32,
+        trainable: bool = True,
     ) -> tf.Variable:
         key = (shared, name)
         if key not in self._made:

@@ -144,8 +144,7 @@ def from_csv(
     The text is UTF-8, in the format of RFC 4180: fields may stand in double quotes, hold delimiters and line breaks
     there, and double quotes when these are doubled. Files that end in `.gz` are decompressed. Blank lines are left
     out. A carriage return within a field would be lost; one in the first 1000 rows is an error. Files are read in the
-    order of their names. A row that cannot be read stops the run with an error that names
-    file, line, column and text.
+    order of their names. A row that cannot be read stops the run with an error that names file, line, column and text.
 
     Args:
       file_pattern: a path, a glob pattern, or a list of these; also on remote file systems that TensorFlow knows.

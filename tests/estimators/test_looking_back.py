@@ -126,10 +126,9 @@ def test_a_hook_of_ones_own_may_look_back(tmp_path: pathlib.Path) -> None:
 
 def test_a_step_that_counts_twice_is_named_as_it_is(tmp_path: pathlib.Path) -> None:
     _train(tmp_path, 20, [SummarySaverHook(save_steps=5)], counts=2)
-    losses = _events(tmp_path, "loss")
-    # Step `s` of the loop leaves the global step at 2 s, and had the loss s - 1.
-    assert losses
-    assert all(loss == step / 2 - 1 for step, loss in losses.items())
+    # Step `s` of the loop leaves the global step at 2 s, and had the loss s - 1. The steps 1, 6, 11 and 16 were asked
+    # for beforehand; at the end, 40, five more than 32 have gone by.
+    assert _events(tmp_path, "loss") == {2: 0.0, 12: 5.0, 22: 10.0, 32: 15.0, 40: 19.0}
 
 
 def test_nothing_is_seen_of_steps_behind_a_nan(tmp_path: pathlib.Path) -> None:
@@ -156,16 +155,7 @@ def test_the_end_of_the_rows_comes_before_the_end_of_a_stretch(tmp_path: pathlib
     estimator.train(rows)
     assert estimator.get_variable_value("global_step") == 9
     assert _events(tmp_path, "loss") == {1: 0.0, 5: 4.0, 9: 8.0}
-
-
-def test_what_is_due_as_the_rows_end_is_recorded(tmp_path: pathlib.Path) -> None:
-    estimator = hw.Estimator(
-        counting,
-        model_dir=str(tmp_path),
-        params={},
-        config=hw.RunConfig(steps_per_loop=_IN_ONE_GO, save_summary_steps=4, progress="none"),
-    )
-    estimator.train(hw.input_pipelines.from_arrays({"x": np.zeros(5, np.float32)}, batch_size=2, num_epochs=3))
+    # What is due at the last row is recorded as well.
     assert _events(tmp_path, "twice") == {1: 0.0, 5: 8.0, 9: 16.0}
 
 
@@ -229,3 +219,16 @@ def test_a_hook_made_from_one_that_looks_back_may_stop_in_time(tmp_path: pathlib
                 run.request_stop("enough")
 
     assert _train(tmp_path, 20, [Stop(["loss"], every_n_iter=5)]) == [1, 5]
+
+
+@pytest.mark.parametrize("wrong", [0, 21])
+def test_a_step_outside_of_the_stretch_is_an_error_that_names_the_hook(wrong: int, tmp_path: pathlib.Path) -> None:
+    class Astray(Hook):
+        looks_back = True
+
+        def due_until(self, progress: Any, last: int) -> list[int]:
+            return [wrong]
+
+    message = rf"Astray\.due_until\(progress, 20\) returned {wrong}, at step 0\. It must return steps from 1 to 20 only"
+    with pytest.raises(ValueError, match=message):
+        _train(tmp_path, 20, [Astray()])

@@ -1,6 +1,8 @@
-"""Gradients of dense layers over columns: only the part that somebody asks for is computed, and it is the right one."""
+"""Gradients of embeddings: sparse, and right for every form of a feature and every combiner."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,69 +10,37 @@ import tensorflow as tf
 
 from headway import feature_columns as fc
 
-_RANDOM = np.random.default_rng(5)
-_NUMBERS = _RANDOM.normal(size=[4, 6]).astype(np.float32)
-_IDS = np.array([1, 0, 1, 2])
-# Of the columns by name: "a" (6 numbers), "b_embedding" (2), "c_embedding" (1), "d" (3 numbers).
-_KERNEL = _RANDOM.normal(size=[12, 5]).astype(np.float32)
-_UPSTREAM = _RANDOM.normal(size=[4, 5]).astype(np.float32)
-_BEGIN_OF_IDS, _END = 6, 9
+TABLE = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6], [0.7, 0.8]], np.float32)
+FACTORS = np.array([[1.0, -2.0], [0.5, 3.0], [-1.5, 0.25]], np.float32)
 
 
-def _layer() -> fc.DenseFeatures:
-    by_id = fc.categorical_column_with_identity("b", 3)
-    again = fc.categorical_column_with_identity("c", 3)
-    return fc.DenseFeatures(
-        [
-            fc.numeric_column("a", (6,)),
-            fc.embedding_column(by_id, 2),
-            fc.embedding_column(again, 1),
-            fc.numeric_column("d", (3,)),
-        ]
-    )
+@pytest.mark.parametrize("form", ["single", "padded", "sparse", "unknown width"])
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_gradient_of_an_embedding_is_sparse_and_right(form: str, combiner: str) -> None:
+    ids = {"single": [[0], [2], [-1]], "sparse": [[0, 2], [2, -1], [-1, -1]]}.get(form, [[0, 2], [2, 2], [-1, -1]])
+    feature: Any = tf.constant(ids, tf.int64)
+    if form == "sparse":
+        feature = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], tf.constant([0, 2, 2], tf.int64), [3, 2])
+    signature = tf.TensorSpec([None, None], tf.int64) if form == "unknown width" else tf.type_spec_from_value(feature)
+    table = tf.Variable(TABLE)
+    column = fc.embedding_column(fc.categorical_column_with_identity("id", 4), 2, combiner=combiner)
 
+    @tf.function(input_signature=[signature])
+    def gradient(feature: Any) -> Any:
+        with tf.GradientTape() as tape:
+            result = fc.dense_tensor([column], {"id": feature}, lambda *_: table)
+            loss = tf.reduce_sum(result * FACTORS)
+        return tape.gradient(loss, table)
 
-@pytest.mark.parametrize("between", [lambda net: net, lambda net: net * 1.0], ids=["a product at once", "other"])
-def test_a_dense_layer_hands_down_the_right_columns(between: object) -> None:
-    layer = _layer()
-    layer({"a": _NUMBERS, "b": _IDS, "c": _IDS, "d": _NUMBERS[:, :3]})
-    seen: dict[str, tf.Graph] = {}
-
-    @tf.function(autograph=False)
-    def gradients(numbers: tf.Tensor, ids: tf.Tensor) -> list[tf.Tensor]:
-        net = layer({"a": numbers, "b": ids, "c": ids, "d": numbers[:, :3]})
-        product = tf.matmul(between(net), tf.constant(_KERNEL))  # type: ignore[operator]
-        found = tf.gradients(tf.reduce_sum(product * _UPSTREAM), [*layer.trainable_variables, numbers])
-        seen["graph"] = tf.compat.v1.get_default_graph()
-        return [tf.convert_to_tensor(gradient) for gradient in found]
-
-    of_b, of_c, of_numbers = gradients(tf.constant(_NUMBERS), tf.constant(_IDS))
-    by_input = _UPSTREAM @ _KERNEL.T
-    expected = np.zeros([3, 3], np.float32)
-    np.add.at(expected, _IDS, by_input[:, _BEGIN_OF_IDS:_END])
-    np.testing.assert_allclose(of_b, expected[:, :2], rtol=1e-5)
-    np.testing.assert_allclose(of_c, expected[:, 2:], rtol=1e-5)
-    in_numbers = by_input[:, :_BEGIN_OF_IDS].copy()
-    in_numbers[:, :3] += by_input[:, _END:]
-    np.testing.assert_allclose(of_numbers, in_numbers, rtol=1e-5)
-
-
-def test_columns_without_variables_cost_a_training_no_gradient() -> None:
-    layer = _layer()
-    layer({"a": _NUMBERS, "b": _IDS, "c": _IDS, "d": _NUMBERS[:, :3]})
-
-    @tf.function(autograph=False)
-    def gradients(numbers: tf.Tensor, ids: tf.Tensor) -> list[tf.Tensor]:
-        net = layer({"a": numbers, "b": ids, "c": ids, "d": numbers[:, :3]})
-        found = tf.gradients(tf.matmul(net, tf.constant(_KERNEL)), layer.trainable_variables)
-        return [tf.convert_to_tensor(gradient) for gradient in found]
-
-    graph = gradients.get_concrete_function(tf.constant(_NUMBERS), tf.constant(_IDS)).graph
-    needed, waiting = set(), [tensor.op for tensor in graph.outputs]
-    while waiting:
-        op = waiting.pop()
-        if op not in needed:
-            needed.add(op)
-            waiting += [tensor.op for tensor in op.inputs]
-    products = [op.outputs[0].shape[1] for op in needed if op.type == "MatMul"]
-    assert products == [_END - _BEGIN_OF_IDS]
+    slices = gradient(feature)
+    assert isinstance(slices, tf.IndexedSlices)
+    # By hand: each present id of a row receives the row's factor over the combiner's divisor.
+    expected = np.zeros((4, 2), np.float32)
+    for row, factors in zip(ids, FACTORS, strict=True):
+        present = [item for item in row if item >= 0]
+        for item in present:
+            divisor = {"sum": 1.0, "mean": len(present), "sqrtn": len(present) ** 0.5}[combiner]
+            expected[item] += factors / divisor
+    np.testing.assert_allclose(tf.convert_to_tensor(slices), expected, rtol=1e-6, atol=1e-7)
+    # A row of the table that no id of the batch names is not touched, not even with a zero.
+    assert set(slices.indices.numpy().tolist()) == {0, 2}
