@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway import _tensorflow
+from headway._piles import Piles
 from headway._slices import Place
 
 
@@ -42,6 +43,8 @@ class StepContext:
       varying_rows: set by the step: whether replicas sum sparse gradients whose number of rows may change.
       records_lookups: whether lookups in tables note themselves in `lookups`.
       lookups: see `headway._lookups`.
+      piles: what makes variables that stand in for others while a stretch of steps runs; None where none may.
+      may_pile: whether the tables that are summed now may be piled; see `headway._optimize.piling`.
       uses: names of the settings above that model code has honoured in this call.
       keep: function (name, make) that returns what is kept under a name between calls, and in checkpoints, and makes
         it the first time; None outside an estimator.
@@ -71,6 +74,8 @@ class StepContext:
     varying_rows: bool = False
     records_lookups: bool = False
     lookups: list[Any] = dataclasses.field(default_factory=list)
+    piles: Piles | None = None
+    may_pile: bool = False
     uses: set[str] = dataclasses.field(default_factory=set)
     keep: Callable[[str, Callable[[], Any]], Any] | None = None
     loss_is_share: bool = False
@@ -124,6 +129,14 @@ def entered(context: StepContext) -> Iterator[StepContext]:
 def num_replicas() -> int:
     """Returns how many replicas run the current code in step; 1 outside a strategy."""
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def value_now(variable: tf.Variable) -> tf.Tensor:
+    """Returns the value of a variable at this place in a step, also of one that another stands in for."""
+    context = current()
+    return (
+        tf.convert_to_tensor(variable) if context is None or context.piles is None else context.piles.value_of(variable)
+    )
 
 
 def global_sum(value: tf.Tensor) -> tf.Tensor:

@@ -8,13 +8,13 @@ gradient of what was looked up, and name each row of each table once.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import tensorflow as tf
 
 from headway import _context
+from headway._piles import Layout, Piles
 
 # A row of a table is known by its number in the low bits and that of the table above them.
 _ROW_BITS = 48
@@ -23,7 +23,30 @@ _FEW_ELEMENTS = 1 << 14
 
 
 class DistinctRows(tf.IndexedSlices):
-    """A sparse gradient that names each row once."""
+    """A sparse gradient that names each row once.
+
+    Attributes:
+      dense: the same gradient with all rows, where these are so few that an update of them all, if it leaves those
+        alone whose gradient is zero, costs less than to find out which rows there are; else None.
+    """
+
+    dense: tf.Tensor | None = None
+
+
+class RowsOfPile(DistinctRows):
+    """The gradient of several tables in the variable that stands in for them: each of them has this one.
+
+    Attributes:
+      pile: the variable.
+      piles: what has made it, and makes those of the slots.
+      layout: where the tables lie in it.
+      tables: the tables.
+    """
+
+    pile: tf.Variable
+    piles: Piles
+    layout: Layout
+    tables: tuple[tf.Variable, ...]
 
 
 class Lookup(Protocol):
@@ -64,7 +87,11 @@ class RowLookup:
         """Returns the gradient of the table, from that of the result."""
         rows, position = tf.unique(self.ids)
         summed = tf.math.unsorted_segment_sum(gradient, position, tf.size(rows))
-        return _of_each(self.tables, [summed], [rows])
+        (found,) = _of_each(self.tables, [summed], [rows])
+        if self.table.shape.num_elements() <= _FEW_ELEMENTS:
+            # Nothing is computed of the two but what the update takes.
+            found.dense = tf.math.unsorted_segment_sum(gradient, self.ids, int(self.table.shape[0]))
+        return [found]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,70 +130,26 @@ class StackedLookup:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pile:
-    """Small tables one below the other; a row of zeros stands before each in which an id may be missing.
+class SummedLookup:
+    """The sum of rows of several small tables that lie one below the other.
 
     Attributes:
       tables: variables `[rows, units]`.
-      complete: for each table, whether no id is missing.
+      layout: where they lie.
+      rows: int64 `[N, B]`: the rows of the pile that were looked up.
+      result: `[B, units]`: their sum.
+      piles: what makes the variables that stand in for the tables; None where these stand for themselves.
     """
 
     tables: tuple[tf.Variable, ...]
-    complete: tuple[bool, ...]
-
-    @property
-    def sizes(self) -> list[int]:
-        """The number of rows of each piece of the pile: zeros and tables."""
-        return [
-            size
-            for table, complete in zip(self.tables, self.complete, strict=True)
-            for size in ([] if complete else [1]) + [int(table.shape[0])]
-        ]
-
-    @property
-    def pieces(self) -> list[int]:
-        """Which of the pieces is each table."""
-        gaps = itertools.accumulate(not complete for complete in self.complete)
-        return [number + gap for number, gap in enumerate(gaps)]
-
-    @property
-    def firsts(self) -> list[int]:
-        """Where in the pile the first row of each table is."""
-        begins = [0, *itertools.accumulate(self.sizes)]
-        return [begins[piece] for piece in self.pieces]
-
-    def values(self) -> tf.Tensor:
-        """Returns the pile, `[rows of all, units]`."""
-        nothing = tf.zeros([1, self.tables[0].shape[1]], self.tables[0].dtype)
-        parts: list[Any] = [nothing] * len(self.sizes)
-        for piece, table in zip(self.pieces, self.tables, strict=True):
-            parts[piece] = tf.convert_to_tensor(table)
-        return tf.concat(parts, 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class SummedLookup:
-    """The sum of rows of several small tables.
-
-    Attributes:
-      pile: the tables.
-      rows: int64 `[N, B]`: the rows of the pile that were looked up.
-      result: `[B, units]`: their sum.
-    """
-
-    pile: Pile
+    layout: Layout
     rows: tf.Tensor
     result: tf.Tensor
-
-    @property
-    def tables(self) -> tuple[tf.Variable, ...]:
-        """The tables of the pile."""
-        return self.pile.tables
+    piles: Piles | None = None
 
     def gradients(self, gradient: tf.Tensor) -> list[DistinctRows]:
         """Returns the gradient of each table, from that of the result."""
-        sizes = self.pile.sizes
-        height = sum(sizes)
+        sizes, height = self.layout.sizes, self.layout.height
         values = tf.tile(tf.expand_dims(gradient, 0), [self.rows.shape[0], 1, 1])
         summed = tf.math.unsorted_segment_sum(values, self.rows, height)
         # In piles of few rows, marking each costs a fraction of what a search for the distinct ones among the ids does.
@@ -176,14 +159,29 @@ class SummedLookup:
             weights=tf.constant([], tf.int32),
             binary_output=True,
         )
+        if self.piles is not None:
+            return [self._of_pile(self.piles, summed, touched)] * len(self.tables)
         found = tf.reshape(tf.where(touched), [-1])
         row_in_piece = tf.constant([row for size in sizes for row in range(size)], tf.int64)
         piece_of_row = tf.constant([piece for piece, size in enumerate(sizes) for _ in range(size)])
         counts = tf.math.segment_sum(touched, piece_of_row)
         values = tf.split(tf.gather(summed, found), counts, num=len(sizes))
         rows = tf.split(tf.gather(row_in_piece, found), counts, num=len(sizes))
-        pieces = self.pile.pieces
+        pieces = self.layout.pieces
         return _of_each(self.tables, [values[piece] for piece in pieces], [rows[piece] for piece in pieces])
+
+    def _of_pile(self, piles: Piles, summed: tf.Tensor, touched: tf.Tensor) -> RowsOfPile:
+        if not all(self.layout.complete):
+            # The rows of zeros stay what they are.
+            is_of_table = self.layout.joined([tf.ones([rows, 1]) for rows in self.layout.rows])
+            summed *= is_of_table
+            touched *= tf.cast(is_of_table[:, 0], tf.int32)
+        found = tf.reshape(tf.where(touched), [-1])
+        pile = piles.of(self.layout, self.tables)
+        gradient = RowsOfPile(tf.gather(summed, found), found, tf.constant(pile.shape.as_list(), tf.int64))
+        gradient.dense = summed
+        gradient.pile, gradient.piles, gradient.layout, gradient.tables = pile, piles, self.layout, self.tables
+        return gradient
 
 
 def rows(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
@@ -232,13 +230,15 @@ def summed(tables: Sequence[tf.Variable], widths: Sequence[int], ids: tf.Tensor,
       ids: int64 `[N, B]`, each -1 or a row of its table, table after table.
       complete: for each table, whether none of its ids is -1.
     """
-    pile = Pile(tuple(tables), tuple(complete))
-    first_of_each = [[first] for first, width in zip(pile.firsts, widths, strict=True) for _ in range(width)]
-    places = ids + tf.constant(first_of_each, tf.int64)
-    result = tf.reduce_sum(tf.gather(pile.values(), places), 0)
     context = _recording()
     assert context is not None
-    context.lookups.append(SummedLookup(pile, places, result))
+    layout = Layout(tuple(int(table.shape[0]) for table in tables), tuple(complete))
+    first_of_each = [[first] for first, width in zip(layout.firsts, widths, strict=True) for _ in range(width)]
+    places = ids + tf.constant(first_of_each, tf.int64)
+    piles = context.piles if context.may_pile else None
+    whole = layout.joined(tables) if piles is None else piles.of(layout, tables)
+    result = tf.reduce_sum(tf.gather(whole, places), 0)
+    context.lookups.append(SummedLookup(tuple(tables), layout, places, result, piles))
     return result
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -119,6 +120,26 @@ def minimize(
             context.values[_unused(f"learning_rate/{own.name}", context)] = _rate(own, context)
     context.global_step.assign_add(1)
     return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
+
+
+@contextlib.contextmanager
+def piling(optimizer: Any, formulas: str) -> Iterator[None]:
+    """Lets tables be piled whose rows are summed inside, if that changes no result.
+
+    Call it only for tables that `minimize` updates by this optimizer with these formulas, and that nothing else in a
+    step of training reads or changes.
+    """
+    context = _context.current()
+    if context is None or context.piles is None:
+        yield
+        return
+    # The norms that gradients are clipped by are those of the variables, and Keras accumulates gradients for these.
+    plain = context.gradient_clipping is None and context.gradient_accumulation == 1
+    context.may_pile = plain and _updates.is_by_value(optimizer, formulas)
+    try:
+        yield
+    finally:
+        context.may_pile = False
 
 
 def _pairs(optimizer: Any, variables: Sequence[Any], formulas: str) -> _Pairs:

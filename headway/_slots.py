@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from headway import _gradients, _tensorflow
+from headway import _gradients, _lookups, _tensorflow
 
 _ops = tf.raw_ops
 # Of smaller tables the caches nearest to a core hold much, and the processor knows where their pages are.
@@ -20,11 +20,23 @@ LARGE_BYTES = 8 << 20
 def with_slots(optimizer: Any, gradients: list[Any], variables: list[tf.Variable], *kinds: str) -> list[Any]:
     """Returns (gradient, handle of the variable, handles of its slots) for each variable that has a gradient."""
     slots = [
-        [_tensorflow.keras_variable_value(slot).handle for slot in _tensorflow.optimizer_slots(optimizer, kind)]
+        [_tensorflow.keras_variable_value(slot) for slot in _tensorflow.optimizer_slots(optimizer, kind)]
         for kind in kinds
     ]
-    rows = zip(gradients, [variable.handle for variable in variables], *slots, strict=True)
-    return [row for row in rows if row[0] is not None]
+    present = [row for row in zip(gradients, variables, *slots, strict=True) if row[0] is not None]
+    piled = [row for row in present if isinstance(row[0], _lookups.RowsOfPile)]
+    plain = [row for row in present if not isinstance(row[0], _lookups.RowsOfPile)]
+    return [(gradient, *(own.handle for own in owns)) for gradient, *owns in [*plain, *_in_piles(piled)]]
+
+
+def _in_piles(rows: list[Any]) -> list[Any]:
+    """Returns (gradient, pile, piles of its slots) for each pile, from (gradient, variable, slots) of its tables."""
+    slots = {id(variable): own for _, variable, *own in rows}
+    found = []
+    for gradient in {id(gradient): gradient for gradient, *_ in rows}.values():
+        kinds = zip(*(slots[id(table)] for table in gradient.tables), strict=True)
+        found.append((gradient, gradient.pile, *(gradient.piles.of(gradient.layout, kind) for kind in kinds)))
+    return found
 
 
 def next_step(optimizer: Any) -> tf.Tensor:
@@ -40,6 +52,12 @@ def value(handle: tf.Tensor) -> tf.Tensor:
 def rows(handle: tf.Tensor, which: tf.Tensor) -> tf.Tensor:
     """Returns rows of a variable."""
     return _ops.ResourceGather(resource=handle, indices=which, dtype=tf.float32)
+
+
+def dense(gradient: Any) -> Any:
+    """Returns a gradient for an update that leaves alone what has a gradient of zero: with all rows if they are few."""
+    whole = getattr(gradient, "dense", None)
+    return gradient if whole is None else whole
 
 
 def rows_to_update(gradient: tf.IndexedSlices, *handles: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -54,11 +54,7 @@ def apply(
       variables: the variables.
       formulas: "keras_3", or "keras_2" for those of tf.estimator.
     """
-    if any(getattr(optimizer, name, None) for name in _EXTRAS):
-        return False
-    if any(variable.dtype != tf.float32 for variable in variables):
-        return False
-    update = _keras_2(optimizer) if formulas == "keras_2" else _keras_3(optimizer)
+    update = _update(optimizer, variables, formulas)
     if update is None:
         return False
     if formulas == "keras_2":
@@ -66,6 +62,21 @@ def apply(
     update(optimizer, tf.cast(optimizer.learning_rate, tf.float32), gradients, variables)
     _tensorflow.keras_variable_value(optimizer.iterations).assign_add(1)
     return True
+
+
+def is_by_value(optimizer: Any, formulas: str) -> bool:
+    """Tells whether `apply` updates each value of float32 variables for itself, wherever it lies."""
+    clips = any(getattr(optimizer, name, None) for name in _CLIPPING)
+    return not clips and _update(optimizer, [], formulas) is not None
+
+
+def _update(optimizer: Any, variables: list[tf.Variable], formulas: str) -> Update | None:
+    """Returns the update of an optimizer; None where only Keras itself can make it."""
+    if any(getattr(optimizer, name, None) for name in _EXTRAS):
+        return None
+    if any(variable.dtype != tf.float32 for variable in variables):
+        return None
+    return _keras_2(optimizer) if formulas == "keras_2" else _keras_3(optimizer)
 
 
 def clipped(optimizer: Any, gradients: list[Any]) -> list[Any]:
@@ -93,7 +104,8 @@ def _sgd(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[
     if optimizer.momentum:
         _momentum(optimizer, rate, gradients, variables)
         return
-    for gradient, handle in _slots.with_slots(optimizer, gradients, variables):
+    for sparse, handle in _slots.with_slots(optimizer, gradients, variables):
+        gradient = _slots.dense(sparse)
         if isinstance(gradient, tf.IndexedSlices):
             _slots.subtract(handle, gradient.indices, gradient.values * rate)
         else:
@@ -118,7 +130,8 @@ def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: l
     # TensorFlow's operation adds epsilon to the root, Keras adds it below: alike where it is next to nothing.
     fused = optimizer.epsilon <= 1e-5 * optimizer.initial_accumulator_value
     common = {"lr": rate, "epsilon": optimizer.epsilon}
-    for gradient, handle, accumulator in _slots.with_slots(optimizer, gradients, variables, "accumulators"):
+    for sparse, handle, accumulator in _slots.with_slots(optimizer, gradients, variables, "accumulators"):
+        gradient = _slots.dense(sparse) if optimizer.epsilon > 0 else sparse
         if isinstance(gradient, tf.IndexedSlices):
             rows, summed = _slots.rows_to_update(gradient, accumulator)
             if fused:

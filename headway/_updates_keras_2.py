@@ -53,7 +53,8 @@ def _changed(gradient: Any, change: Callable[[tf.Tensor], tf.Tensor]) -> Any:
 def _adagrad(optimizer: Any, rate: tf.Tensor, gradients: list[Any], variables: list[tf.Variable]) -> None:
     # variable -= rate * g / (sqrt(accumulator) + epsilon)
     common = {"lr": rate, "epsilon": optimizer.epsilon}
-    for gradient, handle, accumulator in _slots.with_slots(optimizer, gradients, variables, "accumulators"):
+    for sparse, handle, accumulator in _slots.with_slots(optimizer, gradients, variables, "accumulators"):
+        gradient = _slots.dense(sparse) if optimizer.epsilon > 0 else sparse
         if isinstance(gradient, tf.IndexedSlices):
             rows, summed = _slots.rows_to_update(gradient, accumulator)
             _ops.ResourceSparseApplyAdagradV2(var=handle, accum=accumulator, grad=summed, indices=rows, **common)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from headway import _context, _gradients, _lookups
 from headway import feature_columns as fc
+from headway._piles import Layout
 from headway.estimators import Estimator, EstimatorSpec, RunConfig, minimize
 
 # Two columns of ids in the first table, one in the second, three in the third; a row of each table is never looked up.
@@ -96,7 +97,8 @@ def test_each_row_of_a_sum_comes_once_and_missing_ids_never() -> None:
     table, other = tf.Variable(TABLES[0]), tf.Variable(TABLES[1])
     # The first table's rows are 1 to 5 of the pile, the second's 7 to 9; before each stands what -1 finds.
     rows = tf.constant([[4, 2, 4], [7, 6, 9]], tf.int64)
-    lookup = _lookups.SummedLookup(_lookups.Pile((table, other), (False, False)), rows, tf.zeros([3, UNITS]))
+    layout = Layout((len(TABLES[0]), len(TABLES[1])), (False, False))
+    lookup = _lookups.SummedLookup((table, other), layout, rows, tf.zeros([3, UNITS]))
     first, second = lookup.gradients(tf.constant([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]))
     assert first.indices.numpy().tolist() == [1, 3]
     assert first.values.numpy().tolist() == [[2.0, 20.0], [4.0, 40.0]]

@@ -189,7 +189,8 @@ def summarize_linear(weights: list[tf.Variable], bias: tf.Variable) -> None:
     size = float(sum(variable.shape.num_elements() for variable in weights))
 
     def fraction() -> tf.Tensor:
-        zeros = [tf.reduce_sum(tf.cast(tf.equal(variable, 0), tf.float32)) for variable in weights]
+        values = [_context.value_now(variable) for variable in weights]
+        zeros = [tf.reduce_sum(tf.cast(tf.equal(value, 0), tf.float32)) for value in values]
         return tf.add_n(zeros) / size
 
     _summary.scalar("fraction_of_zero_weights", fraction)

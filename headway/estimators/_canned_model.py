@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from headway import feature_columns as fc
-from headway._optimize import minimize
+from headway._optimize import minimize, piling
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _canned_layers as layers
 from headway.estimators._canned_hidden import Activation as Activation
@@ -33,6 +33,7 @@ from headway.heads import BinaryClassHead, Head, MultiClassHead, RegressionHead
 _DEEP_RATE = 0.001
 _LINEAR_RATE = 0.2
 _COMBINED_LINEAR_RATE = 0.005
+_FORMULAS = "keras_2"
 
 
 class Part(Protocol):
@@ -302,15 +303,17 @@ class CannedEstimator(Estimator):
         shared: dict[str, tf.Variable] = {}
         trained: list[tuple[Any, list[tf.Variable]]] = []
         for part in self._parts:
-            own, variables = part.logits(features, units, shared, training=training, seed=config.tf_random_seed)
+            optimizer = part.optimizer() if training and callable(part.optimizer) else None
+            # Each part has variables of its own, and reads each in one place.
+            with piling(optimizer, _FORMULAS):
+                own, variables = part.logits(features, units, shared, training=training, seed=config.tf_random_seed)
             logits.append(own)
-            trained.append((part.optimizer, variables))
+            trained.append((optimizer, variables))
         whole = tf.add_n(logits) if len(logits) > 1 else logits[0]
 
         def train(loss: tf.Tensor) -> Any:
             if self._solver is None:
-                pairs = [(make(), variables) for make, variables in trained]
-                return minimize(pairs, loss, formulas="keras_2")
+                return minimize(trained, loss, formulas=_FORMULAS)
             (part,), ((_, variables),) = self._parts, trained
             return self._solver.step(self._solver_batch(features, labels, whole), part.columns, variables)
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from headway import _context, _summary, _tensorflow
 from headway._context import StepContext
+from headway._piles import Piles
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _structure, _unfetched, _v1_calls
 from headway.estimators._captured_tables import OwnTables
@@ -163,6 +164,7 @@ class Model:
         variables_only: bool = False,
         watched: Iterable[str] = (),
         exported: bool = False,
+        piles: Piles | None = None,
     ) -> ModelCall:
         """Calls the model_fn on one batch, in the current graph or eagerly.
 
@@ -176,6 +178,7 @@ class Model:
           variables_only: whether the call is made for its variables alone: nothing that it computes ever runs.
           watched: names of tensors that hooks want to see.
           exported: whether the export outputs are wanted.
+          piles: see `StepContext`.
         """
         self.traces[mode] += not tf.executing_eagerly()
         may_create = not self._complete if may_create is None else may_create
@@ -190,7 +193,9 @@ class Model:
                 for key in (tf.compat.v1.GraphKeys.GLOBAL_STEP, tf.compat.v1.GraphKeys.GLOBAL_VARIABLES):
                     graph.add_to_collection(key, self.store.global_step)
             call = scopes.enter_context(self.store.call(mode, may_create=may_create))
-            context = scopes.enter_context(_context.entered(self._context(mode, call, record, tape, variables_only)))
+            context = scopes.enter_context(
+                _context.entered(self._context(mode, call, record, tape, variables_only, piles))
+            )
             scopes.enter_context(_v1_calls.answered(self.store, self.tables))
             scopes.enter_context(dtype_policy(self.config.dtype_policy))
             if self.strategy.num_replicas_in_sync > 1:
@@ -212,7 +217,13 @@ class Model:
             return ModelCall(spec, call, context, self._summary(graph, context), unfetched, changed)
 
     def _context(
-        self, mode: str, call: Call, record: tf.Tensor | None, tape: tf.GradientTape | None, variables_only: bool
+        self,
+        mode: str,
+        call: Call,
+        record: tf.Tensor | None,
+        tape: tf.GradientTape | None,
+        variables_only: bool,
+        piles: Piles | None,
     ) -> StepContext:
         def owns(variable: Any) -> bool:
             value = _tensorflow.keras_variable_value(variable)
@@ -233,6 +244,7 @@ class Model:
             # XLA has no sparse updates, and a tape knows nothing of lookups.
             records_lookups=mode == ModeKeys.TRAIN and tape is None and not config.jit_compile,
             training_metrics=config.training_metrics,
+            piles=piles,
             keep=self.store.keep,
             places=self.store.places,
             renamed=self.store.renamed,

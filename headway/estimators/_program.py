@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from headway import _tensorflow
+from headway._piles import Piles
 from headway._spec import EstimatorSpec, ModeKeys
 from headway.estimators import _pruning, _structure, _unfetched
 from headway.estimators._model import Model, ModelCall
@@ -51,6 +52,7 @@ class Program(abc.ABC):
         self._fetch = fetch
         self.graph: Any = None
         self.watched: tuple[str, ...] = ()
+        self._piles: Piles | None = None
         self._traced: dict[str, Callable[..., Any]] = {}
         self._unfetched = Updates()
         self._notes = _unfetched.Notes()
@@ -228,7 +230,8 @@ class Program(abc.ABC):
     def _warn_of_foreign_variables(self, concrete: Any) -> None:
         if not _structure.is_default(self.model.strategy):
             return
-        known = {id(variable) for variable in self.model.store.known_variables()}
+        own = [] if self._piles is None else self._piles.variables
+        known = {id(variable) for variable in [*self.model.store.known_variables(), *own]}
         # A graph also lists variables that were read while it was made; those it uses are among its inputs.
         inputs = {id(tensor) for tensor in concrete.captured_inputs}
         used = [variable for variable in concrete.variables if id(variable.handle) in inputs]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from headway._piles import Piles
 from headway._spec import ModeKeys
 from headway.estimators import _hooks, _structure, _threads
 from headway.estimators._model import Model, ModelCall
@@ -82,6 +84,9 @@ class TrainProgram(Program):
     def __init__(self, model: Model, fetch: Fetch) -> None:
         super().__init__(model, fetch)
         self._variables: dict[str, tf.Variable] = {}
+        config = model.config
+        pays = _structure.is_on_one_cpu(model.strategy) and not config.run_eagerly and config.steps_per_loop != 1
+        self._piles = Piles() if pays else None
 
     def prepare(self, iterator: Any, tables: Any) -> None:
         """See `Program.prepare`; also settles the number of threads that operations use.
@@ -123,7 +128,8 @@ class TrainProgram(Program):
         assert not marks
         if self.eager:
             return self._run_eagerly(iterator, tables, limit, record)
-        steps, step, nan_at, go_on, outputs = self._run(iterator, tables, tf.constant([limit, record], tf.int64))
+        with self._rescued():
+            steps, step, nan_at, go_on, outputs = self._run(iterator, tables, tf.constant([limit, record], tf.int64))
         return Stretch(int(steps), int(step), not bool(go_on), int(nan_at), self._with_variables(outputs))
 
     def _with_variables(self, outputs: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +179,7 @@ class TrainProgram(Program):
                     return outputs_of(self._call_model(*features_and_labels, record=record, tape=tape))
             if self.model.config.jit_compile:
                 return self._by_xla(features_and_labels, outputs_of)
-            return outputs_of(self._call_model(*features_and_labels, record=record))
+            return outputs_of(self._call_model(*features_and_labels, record=record, piles=self._piles))
 
         results = self._on_replicas(replica_step, batches, record)
         loss = self._reduce_loss([result["loss"] for result in results], mean=not shares[0])
@@ -235,7 +241,24 @@ class TrainProgram(Program):
             global_step = self.model.store.global_step.read_value()
             return i, global_step, nan_at, go_on, tf.nest.pack_sequence_as(step.structured_outputs, outputs)
 
-        return compiled(stretch, (tf.data.IteratorSpec(element_spec), tables_spec, REQUEST))
+        return compiled(self._on_piles(stretch), (tf.data.IteratorSpec(element_spec), tables_spec, REQUEST))
+
+    def _on_piles(self, stretch: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns a stretch that takes variables into the piles before it begins, and back out at its end."""
+        piles = self._piles
+        if piles is None:
+            return stretch
+
+        def on_piles(*args: Any) -> Any:
+            with tf.control_dependencies(piles.load()):
+                results = stretch(*args)
+            piles.store()
+            return results
+
+        return on_piles
+
+    def _rescued(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._piles is None else self._piles.rescued()
 
     def _batch_spec(self, element_spec: Any, tables_spec: Any) -> Any:
         if not tf.nest.flatten(tables_spec):

@@ -48,7 +48,8 @@ class TrainRowsProgram(TrainProgram):
         request = np.concatenate(
             [[len(segments), count], ends, records, sizes, sizes[-1:], rows, rows[len(rows) - sizes[-1] :]]
         )
-        steps, step, kept, outputs = self._run((), tables, tf.constant(request, tf.int64))
+        with self._rescued():
+            steps, step, kept, outputs = self._run((), tables, tf.constant(request, tf.int64))
         done = int(steps)
         iterator.advance(done)
         nan_at = done - 1 if np.isnan(outputs["loss"].numpy()) else -1
@@ -91,7 +92,7 @@ class TrainRowsProgram(TrainProgram):
             i, kept, outputs = self._segments(step, batch_spec, taken, ends, records)
             return i, self.model.store.global_step.read_value(), kept, outputs
 
-        return compiled(stretch, ((), tables_spec, REQUEST))
+        return compiled(self._on_piles(stretch), ((), tables_spec, REQUEST))
 
     def _segments(
         self,
