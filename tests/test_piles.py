@@ -117,6 +117,27 @@ def test_a_deep_part_beside_it_and_weights_from_elsewhere(tmp_path: pathlib.Path
         np.testing.assert_allclose(found[key], value, rtol=2e-6, atol=1e-7, err_msg=key)
 
 
+def test_inputs_with_and_without_missing_values_take_turns(tmp_path: pathlib.Path, piled: list[int]) -> None:
+    # What is known of the ids of a table in memory decides where rows of zeros lie: each input has piles of its own.
+    columns = [fc.categorical_column_with_vocabulary_list(name, ["a", "b", "c"]) for name in ("first", "second")]
+    words = np.array(["a", "b", "c", "a"], object)
+    whole = {"first": words, "second": words[::-1]}
+    gaps = {"first": words, "second": np.array(["", "a", "?", "b"], object)}
+    inputs = [from_arrays(each, [0, 1, 1, 0], batch_size=2, num_epochs=None) for each in (whole, gaps)]
+
+    def trained(folder: str, loop: int) -> dict[str, Any]:
+        config = RunConfig(progress="none", steps_per_loop=loop)
+        model = LinearClassifier(columns, str(tmp_path / folder), optimizer=OPTIMIZERS["ftrl"], config=config)
+        for number in (0, 1, 0, 1, 1, 0):
+            model.train(inputs[number], steps=3)
+        return values(model)
+
+    expected, found = trained("single", 1), trained("loop", 3)
+    assert set(piled) == {6, 7}
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, rtol=2e-6, atol=1e-7, err_msg=key)
+
+
 @pytest.mark.parametrize("setting", [{"gradient_clipping": 0.01}, {"gradient_accumulation": 2}])
 def test_what_goes_by_variables_is_not_piled(setting: Any, tmp_path: pathlib.Path, piled: list[int]) -> None:
     config = RunConfig(progress="none", **setting)

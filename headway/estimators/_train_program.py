@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -84,9 +84,8 @@ class TrainProgram(Program):
     def __init__(self, model: Model, fetch: Fetch) -> None:
         super().__init__(model, fetch)
         self._variables: dict[str, tf.Variable] = {}
-        config = model.config
-        pays = _structure.is_on_one_cpu(model.strategy) and not config.run_eagerly and config.steps_per_loop != 1
-        self._piles = Piles() if pays else None
+        self._every_piles: list[Piles] = []
+        self._last_with_threads: tuple[list[Any], Callable[..., Any] | None] = ([], None)
 
     def prepare(self, iterator: Any, tables: Any) -> None:
         """See `Program.prepare`; also settles the number of threads that operations use.
@@ -108,7 +107,17 @@ class TrainProgram(Program):
             threads = _threads.fewest_threads(self.graph) if alone else None
             workers = None if threads is None else _threads.fewest_workers(self.graph, self._batch_size(iterator))
         if threads is not None and not self.eager:
-            self._run = _threads.WithThreads(self._run, self._argument(iterator), tables, threads, workers)
+            self._run = self._with_threads(self._argument(iterator), tables, threads, workers)
+
+    def _with_threads(self, argument: Any, tables: Any, threads: int, workers: int | None) -> Callable[..., Any]:
+        """Returns the compiled function with so many threads; the one of the call before if nothing has changed."""
+        parts = [self._run, *tf.nest.flatten((argument, tables), expand_composites=True), threads, workers]
+        kept, made = self._last_with_threads
+        if made is None or len(kept) != len(parts) or any(a is not b for a, b in zip(kept, parts, strict=True)):
+            # TensorFlow takes as long to get it ready for its first call as some hundred steps take.
+            made = _threads.WithThreads(self._run, argument, tables, threads, workers)
+            self._last_with_threads = parts, made
+        return made
 
     def _batch_size(self, iterator: Any) -> int | None:
         """Returns the number of rows in a batch; None where an input pipeline makes the batches."""
@@ -220,6 +229,7 @@ class TrainProgram(Program):
         return loss / strategy.num_replicas_in_sync if mean else loss
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
+        self._make_piles()
         batch_spec = self._batch_spec(element_spec, tables_spec)
         step = self._step_function(self._step, batch_spec, tf.TensorSpec([], tf.bool))
         # Operations between workers take their keys from the function that they are traced in, and find none where a
@@ -243,6 +253,13 @@ class TrainProgram(Program):
 
         return compiled(self._on_piles(stretch), (tf.data.IteratorSpec(element_spec), tables_spec, REQUEST))
 
+    def _make_piles(self) -> None:
+        """Gives the step that is to be traced piles of its own, where they pay."""
+        config = self.model.config
+        if _structure.is_on_one_cpu(self.model.strategy) and not config.jit_compile and config.steps_per_loop != 1:
+            self._piles = Piles()
+            self._every_piles.append(self._piles)
+
     def _on_piles(self, stretch: Callable[..., Any]) -> Callable[..., Any]:
         """Returns a stretch that takes variables into the piles before it begins, and back out at its end."""
         piles = self._piles
@@ -257,8 +274,16 @@ class TrainProgram(Program):
 
         return on_piles
 
-    def _rescued(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self._piles is None else self._piles.rescued()
+    @contextlib.contextmanager
+    def _rescued(self) -> Iterator[None]:
+        """Lets variables have the values of the last step that was made, also if a stretch fails in its middle."""
+        try:
+            yield
+        except BaseException:
+            for piles in self._every_piles:
+                piles.rescue()
+            self._last_with_threads = [], None
+            raise
 
     def _batch_spec(self, element_spec: Any, tables_spec: Any) -> Any:
         if not tf.nest.flatten(tables_spec):

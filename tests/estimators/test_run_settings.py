@@ -64,6 +64,35 @@ def test_weights(settings: dict[str, Any], steps: int, expected: list[float], tm
     np.testing.assert_allclose(estimator.get_variable_value("w"), expected, rtol=1e-6)
 
 
+def test_what_runs_a_stretch_is_kept_until_it_fails(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Counted(_threads.WithThreads):
+        def __init__(self, *args: Any) -> None:
+            made.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(_threads, "WithThreads", Counted)
+    config = hw.RunConfig(model_dir=str(tmp_path), progress="none")
+
+    def checking(features: Any, mode: str) -> Any:
+        with tf.control_dependencies([tf.debugging.assert_less(features["x"], 100.0, message="too large")]):
+            return model_fn({"x": tf.identity(features["x"])}, mode)
+
+    estimator = hw.Estimator(checking, config=config).train(ROWS, steps=1).train(ROWS, steps=1)
+    assert len(made) == 1
+    # Each run begins with the first batch.
+    np.testing.assert_allclose(estimator.get_variable_value("w"), [-6.0, -8.0], rtol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="too large"):
+        estimator.train(input_pipelines.from_arrays({"x": X + 100.0}, batch_size=2), steps=1)
+    # Other tables, and then those of before, behind a failure.
+    estimator.train(ROWS, steps=1)
+    assert len(made) == 3
+    estimator.train(ROWS, steps=1)
+    assert len(made) == 3
+    np.testing.assert_allclose(estimator.get_variable_value("w"), [-12.0, -16.0], rtol=1e-6)
+
+
 def test_xla_works_with_one_replica(tmp_path: pathlib.Path, mirrored: Any) -> None:
     with pytest.raises(ValueError, match=r"jit_compile=True\) works with one replica, and train_distribute has 2"):
         trained(tmp_path, 1, jit_compile=True, train_distribute=mirrored)
