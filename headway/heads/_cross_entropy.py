@@ -24,6 +24,6 @@ def of_sigmoids(
         # Following TensorFlow's formula step by step, which has its cases for large logits, takes 15 operations.
         return -upstream * logits, upstream * (tf.sigmoid(logits) - labels)
 
-    # TensorFlow's own function is this formula as well, in twice as many operations. With `softplus` its optimization
-    # of graphs fails on evaluations, and says so in the log.
-    return tf.nn.relu(logits) - logits * labels + tf.math.log1p(tf.exp(-tf.abs(logits))), gradient
+    # TensorFlow's own function is this formula as well, in twice as many operations. With `relu` in the place of
+    # `maximum`, its optimization of graphs fails where logits are a sum that ends in a layer, and says so in the log.
+    return tf.maximum(logits, 0.0) - logits * labels + tf.math.log1p(tf.exp(-tf.abs(logits))), gradient
