@@ -62,7 +62,7 @@ _CENSUS_HEADWAY = Contender(
 _EMBEDDING = "DNNClassifier, one embedding column of dimension 16, hidden units 16, batch 256"
 
 
-def _embedding(optimizer: str, note: str = "", steps: int = 16000) -> Contender:
+def _embedding(optimizer: str, note: str = "", steps: int = 32000) -> Contender:
     command = f"embeddings_headway.py --optimizer {optimizer} --steps {steps}"
     settings = f"{_EMBEDDING}; from_arrays{note}"
     return Contender(f"headway, {optimizer}", command, settings)
@@ -245,15 +245,16 @@ WORKLOADS = {
             Contender(
                 "headway",
                 "host_headway.py",
-                "ColumnTransform, the host part of the same columns, and DenseFeatures, both parts; in tf.data over "
-                "the same cached batches. Encoded: the table 50 times in memory, strings as codes of distinct values",
+                "ColumnTransform, the host part of the same columns, mapped over the same cached batches by "
+                "from_dataset and map_batches, as an Estimator does; and DenseFeatures, both parts, in tf.data. "
+                "Encoded: the table 50 times in memory, strings as codes of distinct values",
             ),
         ],
         census=True,
     ),
     "embeddings": Workload(
-        "Embedding tables from 10 thousand to 4 million rows, ms per step",
-        {"ms_10k": "10k", "ms_1m": "1M", "ms_4m": "4M", "growth": "4M to 10k"},
+        "Embedding tables from 10 thousand to 4 million rows, ms per step, medians over turns of the three sizes",
+        {"ms_10k": "10k", "ms_1m": "1M", "ms_4m": "4M", "growth": "4M to 10k, in each turn"},
         [
             Contender(
                 "tf.estimator 2.15, Adagrad",
@@ -263,7 +264,7 @@ WORKLOADS = {
             ),
             Contender(
                 "Keras 3 fit, Adagrad",
-                "embeddings_keras.py --steps 100",
+                "embeddings_keras.py --steps 200",
                 "the same layers, steps_per_execution=10; cached tf.data",
             ),
             _embedding("Adagrad"),
@@ -271,7 +272,7 @@ WORKLOADS = {
             _embedding("Ftrl"),
             _embedding("LazyAdam"),
             _embedding("RMSprop", "; its averages decay in every row", 200),
-            _embedding("Adam", "; its formula moves every row", 60),
+            _embedding("Adam", "; its formula moves every row", 100),
         ],
         smaller_is_better=("ms_10k", "ms_1m", "ms_4m"),
         no_ratio=("growth",),

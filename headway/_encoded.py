@@ -32,6 +32,14 @@ def takes_encoded(fn: object) -> bool:
     return bool(getattr(fn, "takes_encoded", False))
 
 
+def has_short_operations(fn: object) -> bool:
+    """Returns whether a function of a batch says that its operations are short: those of one batch run in one thread.
+
+    It says so by an attribute `has_short_operations` that is true.
+    """
+    return bool(getattr(fn, "has_short_operations", False))
+
+
 def with_what_is_known(fn: object, features: Any) -> Any:
     """Returns what a function has made of a whole table, marked with what can be told from all of its rows.
 
@@ -42,9 +50,10 @@ def with_what_is_known(fn: object, features: Any) -> Any:
 
 
 def compiled_transform(fn: Callable[[Any], Any], original: object) -> Callable[[Any], Any]:
-    """Returns `fn` as a `tf.function` that does with `Encoded` features and whole tables what `original` does."""
+    """Returns `fn` as a `tf.function` that says of itself, and does with whole tables, what `original` does."""
     function: Any = tf.function(fn, autograph=False)
     function.takes_encoded = takes_encoded(original)
+    function.has_short_operations = has_short_operations(original)
     function.of_all_rows = functools.partial(with_what_is_known, original)
     compiled: Callable[[Any], Any] = function
     return compiled

@@ -18,6 +18,7 @@ from keras.src.backend.common import variables as keras_variables
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 from tensorflow.python import tf2
 from tensorflow.python.compat import v2_compat
+from tensorflow.python.data.ops import debug_mode, map_op
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.framework import op_def_registry, tensor_shape
 
@@ -273,6 +274,36 @@ def leaves_nothing_to_tune(dataset: tf.data.Dataset) -> bool:
     return True
 
 
+def map_in_one_thread(dataset: tf.data.Dataset, fn: Callable[..., Any]) -> tf.data.Dataset:
+    """Returns a dataset mapped in order, several elements at a time, each call of `fn` in one thread where it can be.
+
+    For functions of many short operations: to hand each of them to a thread costs more than it takes. One with
+    branches or loops cannot be run so. Can go when `tf.data.Dataset.map` offers it.
+    """
+    calls = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+    if not debug_mode.DEBUG_MODE:
+        mapped: tf.data.Dataset = map_op._ParallelMapDataset(
+            dataset, fn, use_inter_op_parallelism=False, preserve_cardinality=True, **calls
+        )
+        if not _CONTROL_FLOW & {node.op for node in _nodes(mapped)}:
+            return mapped
+    return dataset.map(fn, **calls)
+
+
+_CONTROL_FLOW = {"If", "While", "Case", "For", "Switch", "Merge", "Enter"}
+_CONTROL_FLOW |= {"StatelessIf", "StatelessWhile", "StatelessCase"}
+
+
+def _nodes(stage: Any) -> list[Any]:
+    """Returns the nodes of the functions of a dataset's last stage, and of all that these call."""
+    graphs = [wrapper.function.graph.as_graph_def() for wrapper in stage._functions()]
+    return [
+        node
+        for graph in graphs
+        for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def))
+    ]
+
+
 def iterator_state(iterator: Any) -> dict[str, tf.Tensor]:
     """Returns the state of an eager dataset iterator, by name, as `tf.train.Checkpoint` would save it.
 
@@ -296,13 +327,10 @@ def stateful_operation(dataset: tf.data.Dataset) -> str | None:
     Can go when tf.data tells whether a position can be saved.
     """
     for stage in _all_stages(dataset):
-        for wrapper in stage._functions():
-            graph = wrapper.function.graph.as_graph_def()
-            nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-            for kind in sorted({node.op for node in nodes} - _WITHOUT_STATE):
-                definition = op_def_registry.get(kind)
-                if definition is not None and definition.is_stateful:
-                    return str(kind)
+        for kind in sorted({node.op for node in _nodes(stage)} - _WITHOUT_STATE):
+            definition = op_def_registry.get(kind)
+            if definition is not None and definition.is_stateful:
+                return str(kind)
     return None
 
 

@@ -27,15 +27,20 @@ def all_columns(fc: Any, train: _census.Table) -> list[Any]:
     return [*deep, *rest, *crosses, *(column for column in words if column.name not in taken)]
 
 
+def by_map(tf: Any, work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Returns the function that maps `work` over a `tf.data.Dataset` of batches as a user writes it."""
+    return lambda batches: batches.map(work, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
 def rows_per_second(
-    tf: Any, table: _census.Table, work: Callable[[Any], Any], batch_size: int, seconds: float = 4.0
+    tf: Any, table: _census.Table, mapped: Callable[[Any], Any], batch_size: int, seconds: float = 4.0
 ) -> float:
-    """Returns how many rows per second a `tf.data` pipeline gives that maps `work` over batches from memory.
+    """Returns how many rows per second come out of a `tf.data` pipeline over batches from memory.
 
     Args:
       tf: the module.
       table: the rows.
-      work: a function of a batch of features; its result is thrown away.
+      mapped: a function of the dataset of batches, without end, that returns the dataset of what is made of them.
       batch_size: rows in a batch.
       seconds: how long to measure at least, after shorter passes that warm up.
     """
@@ -43,7 +48,7 @@ def rows_per_second(
     batches = tf.data.Dataset.from_tensor_slices(features).batch(batch_size, drop_remainder=True).cache()
     for _ in batches:  # fills the cache
         pass
-    results = batches.repeat().map(work, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    results = mapped(batches.repeat())
     number = len(table) // batch_size
     while True:
         # What is skipped is computed, and nothing of it passes through Python: the pipeline's own speed.

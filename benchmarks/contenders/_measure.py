@@ -122,9 +122,9 @@ def memory(contender: Contender, evaluations: int) -> dict[str, float]:
 
 
 def peak_mb() -> float:
-    """Returns the most memory that the process has had in use, in MB."""
+    """Returns the most memory that the process, or one that it has started, has had in use, in MB."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
 
 
 def report(figures: dict[str, float]) -> None:

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable
 
 import _embeddings
-import _measure
 
 
 def main() -> None:
@@ -30,10 +29,10 @@ def main() -> None:
         source = hw.input_pipelines.from_arrays(
             *_embeddings.rows(buckets), batch_size=_embeddings.BATCH_SIZE, shuffle=True, num_epochs=None, seed=1
         )
-        hook = hw.estimators.every_n_steps(steps // 4, lambda run: noted(run.step))
+        hook = hw.estimators.every_n_steps(_embeddings.steps_of_turn(steps), lambda run: noted(run.step))
         model.train(source, steps=steps, hooks=[hook])
 
-    _measure.report(_embeddings.figures(train, arguments.steps))
+    _embeddings.run(train, arguments)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import _embeddings
-import _measure
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
 
         model.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[Noting()])
 
-    _measure.report(_embeddings.figures(train, arguments.steps))
+    _embeddings.run(train, arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import _embeddings
-import _measure
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
 
         model.train(input_fn, steps=steps, hooks=[Noting(noted)])
 
-    _measure.report(_embeddings.figures(train, arguments.steps))
+    _embeddings.run(train, arguments)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ class ColumnTransform(tf.Module):
     """
 
     takes_encoded = True
+    has_short_operations = True
 
     def __init__(self, columns: Iterable[FeatureColumn] | FeatureColumn, passthrough: Iterable[str] = ()) -> None:
         if isinstance(passthrough, str):

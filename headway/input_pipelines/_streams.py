@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from headway import _tensorflow
 from headway._columns import check_is_column
+from headway._encoded import has_short_operations
 from headway.input_pipelines import _checks, _memory, _structure
 from headway.input_pipelines._interface import Fetch, Pipeline, PositionKind
 
@@ -45,10 +46,17 @@ class StreamPipeline(Pipeline):
             # nothing from one batch to the next; whether the source does, `why_not_savable` finds out.
             options = tf.data.Options()
             options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.IGNORE
+            # To tune the stages, tf.data counts the bytes of each batch, string by string, wherever it passes. The
+            # stages here do without: untuned, as many batches are mapped at a time as there are cores.
+            if dataset.options().autotune.enabled is None and _tensorflow.leaves_nothing_to_tune(dataset):
+                options.autotune.enabled = False
             dataset = dataset.with_options(options)
         for stage in self.stages:
             mapped = _memory.on_features(stage, _has_labels(self._source_spec))
-            dataset = dataset.map(mapped, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            if has_short_operations(stage):
+                dataset = _tensorflow.map_in_one_thread(dataset, mapped)
+            else:
+                dataset = dataset.map(mapped, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return dataset.prefetch(tf.data.AUTOTUNE) if self.stages else dataset
 
     def tables(self) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from headway import feature_columns as fc
 from headway import input_pipelines
 
 
@@ -85,6 +86,51 @@ def test_a_source_with_a_state_of_its_own_cannot_be_saved(shuffled: bool) -> Non
         reasons[name] = pipeline.why_not_savable()
     assert [name for name, reason in reasons.items() if reason is None] == ["nothing", "table"]
     assert all("stateful" in reason for reason in reasons.values() if reason is not None)
+
+
+def _counted_up_to_three(x: tf.Tensor) -> tf.Tensor:
+    return tf.while_loop(lambda x: tf.reduce_min(x) < 3, lambda x: (x + 1,), (x,))[0]
+
+
+@pytest.mark.parametrize(
+    ("normalizer_fn", "expected"),
+    [
+        (lambda x: x * 2, [[[0], [2]], [[4], [6]]]),
+        (lambda x: tf.cond(tf.reduce_sum(x) > 3, lambda: -x, lambda: x), [[[0], [1]], [[-2], [-3]]]),
+        (_counted_up_to_three, [[[3], [4]], [[3], [4]]]),
+        (tf.function(_counted_up_to_three), [[[3], [4]], [[3], [4]]]),
+        (lambda x: tf.map_fn(lambda row: row + 1, x), [[[1], [2]], [[3], [4]]]),
+    ],
+    ids=["arithmetic", "branch", "loop", "loop in a function", "map_fn"],
+)
+def test_columns_are_mapped_in_order_whatever_their_functions_are_made_of(normalizer_fn: Any, expected: Any) -> None:
+    transform = fc.ColumnTransform(fc.numeric_column("x", normalizer_fn=normalizer_fn))
+    batches = tf.data.Dataset.from_tensor_slices({"x": [0.0, 1.0, 2.0, 3.0]}).batch(2)
+    mapped = input_pipelines.from_dataset(batches).map_batches(transform).dataset()
+    assert [next(iter(batch.values())).numpy().tolist() for batch in mapped] == expected
+
+
+def test_columns_say_what_is_wrong_with_a_batch() -> None:
+    transform = fc.ColumnTransform(fc.categorical_column_with_identity("x", 3))
+    batches = tf.data.Dataset.from_tensors({"x": tf.constant([0.0, 0.5], tf.float64)})
+    mapped = input_pipelines.from_dataset(batches).map_batches(transform).dataset()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="column x has a number that is not whole"):
+        list(mapped)
+
+
+@pytest.mark.parametrize(
+    ("given", "calls", "expected"), [(None, 2, False), (None, tf.data.AUTOTUNE, None), (True, 2, True)]
+)
+def test_tf_data_tunes_mapped_batches_only_if_the_source_has_something_to_tune(
+    given: bool | None, calls: int, expected: bool | None
+) -> None:
+    batches = tf.data.Dataset.range(4).map(lambda i: {"x": [i]}, num_parallel_calls=calls)
+    if given is not None:
+        options = tf.data.Options()
+        options.autotune.enabled = given
+        batches = batches.with_options(options)
+    mapped = input_pipelines.from_dataset(batches).map_batches(lambda batch: batch).dataset()
+    assert mapped.options().autotune.enabled is expected
 
 
 def test_a_dataset_is_sharded_by_batches() -> None:
