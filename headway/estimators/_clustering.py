@@ -88,13 +88,13 @@ class Clustering:
 
     def _with_more(self, centers: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
         chosen = tf.reduce_sum(tf.cast(tf.logical_not(tf.math.is_nan(centers[:, 0])), tf.int32))
-        more = self.normalized(self._choose(points, self.num_clusters - chosen, chosen))
+        more = self.normalized(self._choose(points, self.num_clusters - chosen))
         known = tf.concat([centers[:chosen], more], 0)[: self.num_clusters]
         missing = self.num_clusters - tf.shape(known)[0]
         padded = tf.pad(known, [[0, missing], [0, 0]], constant_values=float("nan"))
         return tf.ensure_shape(padded, centers.shape)
 
-    def _choose(self, points: tf.Tensor, wanted: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    def _choose(self, points: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
         count = tf.shape(points)[0]
         if callable(self.initial_clusters):
             choose: Callable[..., Any] = self.initial_clusters
@@ -112,9 +112,20 @@ class Clustering:
                 seed=tf.constant(self.seed, tf.int64),
                 num_retries_per_sample=tf.constant(self.num_retries, tf.int64),
             )
-        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(chosen, tf.int64)])
-        drawn = tf.random.stateless_uniform([wanted], seed, 0, count, tf.int32)
-        return tf.cond(count <= wanted, lambda: points, lambda: tf.gather(points, drawn))
+        return tf.cond(count <= wanted, lambda: points, lambda: tf.gather(points, self._drawn(wanted, count)))
+
+    def _drawn(self, wanted: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """Returns so many numbers of points, int64; those that tf.estimator drew with this `tf_random_seed`."""
+        # Its operation has the generator Philox (1) with a key and a counter that both come from the seed. A program
+        # draws once: a batch that is too small is taken whole.
+        return tf.raw_ops.StatelessRandomUniformIntV2(
+            shape=[wanted],
+            key=tf.constant([self.seed % 2**64], tf.uint64),
+            counter=tf.constant([0, self.seed % 2**64], tf.uint64),
+            alg=1,
+            minval=tf.constant(0, tf.int64),
+            maxval=tf.cast(count, tf.int64),
+        )
 
     def stepped(self, state: State, points: tf.Tensor) -> State:
         """Returns the state after a step on this replica's (normalized) points and those of the other replicas."""

@@ -96,7 +96,7 @@ class Program(abc.ABC):
             outcome = self.model.call(features, labels, self.mode, watched=self.watched, **kwargs)
         self.spec = outcome.spec
         makes_train_op = outcome.spec.train_op is not None and not outcome.context.train_op_is_idle
-        if self.mode != ModeKeys.TRAIN and (outcome.unfetched.has_updates or makes_train_op):
+        if self.mode != ModeKeys.TRAIN and (outcome.unfetched.has_steps or makes_train_op):
             self._check_does_not_train()
         self._unfetched.add(outcome.unfetched)
         self.changed |= outcome.changed
@@ -140,7 +140,7 @@ class Program(abc.ABC):
                 f"model_fn makes an optimizer's step that is no part of its train_op. With {how} it would run as well. "
                 "Make only the steps that the train_op has, or join them: `train_op=tf.group(one, other)`."
             )
-        if how is not None:
+        if how is not None and self.mode == ModeKeys.TRAIN:
             self._notes.not_left_out(found, how)
             return False
         if self.mode == ModeKeys.TRAIN:

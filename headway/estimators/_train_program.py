@@ -142,8 +142,9 @@ class TrainProgram(Program):
         return Stretch(int(steps), int(step), not bool(go_on), int(nan_at), self._with_variables(outputs))
 
     def _with_variables(self, outputs: dict[str, Any]) -> dict[str, Any]:
-        """Returns the outputs of a step with the values that variables hold."""
-        return {**outputs, "values": {**outputs["values"], **self._variables}}
+        """Returns the outputs of a step with the values that variables hold now, before a hook changes them."""
+        now = {name: variable.read_value() for name, variable in self._variables.items()}
+        return {**outputs, "values": {**outputs["values"], **now}}
 
     def _argument(self, iterator: Any) -> Any:
         """Returns what the compiled function gets in the iterator's place."""

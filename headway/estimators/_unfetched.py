@@ -92,11 +92,6 @@ class Updates:
         self.operations = {op: names for op, names in both.items() if op not in self.reached}
 
     @property
-    def has_updates(self) -> bool:
-        """Whether updates of variables are among them, and not only other effects."""
-        return any(self.operations.values())
-
-    @property
     def has_steps(self) -> bool:
         """Whether steps of optimizers are among them."""
         return any(op.type.startswith(_APPLIES) and names for op, names in self.operations.items())

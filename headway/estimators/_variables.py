@@ -23,7 +23,7 @@ import tensorflow as tf
 from headway import _context, _keras_2, _tensorflow, _tensorflow_v1
 from headway._log import logger
 from headway._slices import Place
-from headway.estimators import _optimizer_names, _v1_variable
+from headway.estimators import _optimizer_names, _structure, _v1_variable
 
 GLOBAL_STEP = "global_step"
 
@@ -207,6 +207,19 @@ class VariableStore:
         return {
             key[1]: (variable, self._start_of(key, variable)) for key, variable in self._local.items() if key[0] == mode
         }
+
+    def bring_together(self) -> None:
+        """Gives all replicas one value of each variable that they update apart, such as averages: a checkpoint's.
+
+        Where replicas are in several processes, which may not all be here, each keeps its own.
+        """
+        if _structure.is_multi_worker(self.strategy):
+            return
+        added_up = (tf.VariableAggregation.MEAN, tf.VariableAggregation.SUM)
+        for variable in (entry.variable for entry in self._entries.values()):
+            apart = variable.synchronization == tf.VariableSynchronization.ON_READ
+            if apart and variable.aggregation in added_up:
+                variable.assign(variable.read_value())
 
     def _start_of(self, key: tuple[str, str], variable: tf.Variable) -> Any:
         if key not in self._local_start:

@@ -129,6 +129,7 @@ class Weights:
           The path of the checkpoint whose values they have, as far as it is known.
         """
         restoring = _scaffold.restoring(spec)
+        self.model.store.bring_together()
         with self._of(path, warm_start, live=live) as found, self._kept(changed):
             if restoring is None or not restoring.renamed:
                 yield found

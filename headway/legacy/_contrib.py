@@ -123,7 +123,7 @@ INSTEAD = {
     "opt.LazyAdamOptimizer": "headway.minimize(headway.LazyAdam(rate), loss, variables)",
     "opt.NadamOptimizer": "headway.minimize(tf.keras.optimizers.Nadam(rate), loss, variables)",
     "predictor": "tf.saved_model.load(path).signatures[...]",
-    "quantize": "the package tensorflow-model-optimization",
+    "quantize": "the package tensorflow-model-optimization, for models of Keras 2 (tf_keras)",
     "rnn": "tf.compat.v1.nn.rnn_cell",
     "rnn.GRUBlockCell": "tf.compat.v1.nn.rnn_cell.GRUCell",
     "rnn.GRUBlockCellV2": "tf.compat.v1.nn.rnn_cell.GRUCell",

@@ -348,3 +348,27 @@ def test_the_batch_after_a_nan_is_the_next_runs(tmp_path: pathlib.Path) -> None:
     assert trained(4, estimators.NanTensorHook(fail_on_nan_loss=False)).get_variable_value("global_step") == 2
     trained(1, estimators.every_n_steps(1, lambda run: losses.append(run.loss)))
     assert losses == [3.0]
+
+
+def test_a_rate_that_a_hook_sets_is_that_of_the_next_step(tmp_path: pathlib.Path) -> None:
+    made, seen = [], []
+
+    def model_fn(features: Any, mode: str) -> EstimatorSpec:
+        w, optimizer = tf.Variable(1.0, name="w"), keras.optimizers.SGD(0.5, name="sgd")
+        made.append(optimizer)
+        loss = w * tf.reduce_mean(features["x"])
+        return EstimatorSpec(mode, loss=loss, train_op=minimize(optimizer, loss, [w]))
+
+    def change(run: Any) -> None:
+        if run.step == 2:
+            made[-1].learning_rate = 0.25
+
+    def see(run: Any) -> None:
+        seen.append((run.step, run.values["learning_rate/sgd"]))
+
+    model = Estimator(model_fn, config=estimators.RunConfig(str(tmp_path), progress="none"))
+    rows = tf.data.Dataset.from_tensors({"x": [1.0]}).repeat
+    model.train(rows, steps=3, hooks=[estimators.every_n_steps(1, act) for act in (see, change, see)])
+    assert seen == [(1, 0.5), (1, 0.5), (2, 0.5), (2, 0.5), (3, 0.25), (3, 0.25)]
+    # The gradient is 1.
+    assert model.get_variable_value("w") == 1.0 - 0.5 - 0.5 - 0.25

@@ -19,11 +19,14 @@ from tests.graph import golden as golden_values
 
 pytest.importorskip("tf_keras")
 v1 = tf.compat.v1
-GRAPH = types.SimpleNamespace(
-    Estimator=headway.Estimator,
-    EstimatorSpec=headway.EstimatorSpec,
-    RunConfig=functools.partial(estimators.RunConfig, runtime="graph"),
-    layers=_tensorflow_v1.keras_2_of_v1("layers"),
+GRAPH, FUNCTION = (
+    types.SimpleNamespace(
+        Estimator=headway.Estimator,
+        EstimatorSpec=headway.EstimatorSpec,
+        RunConfig=functools.partial(estimators.RunConfig, runtime=runtime),
+        layers=_tensorflow_v1.keras_2_of_v1("layers"),
+    )
+    for runtime in ("graph", "function")
 )
 
 programs, golden = golden_values.load("replicas", "programs"), golden_values.values("replicas")
@@ -32,6 +35,12 @@ programs, golden = golden_values.load("replicas", "programs"), golden_values.val
 @pytest.mark.parametrize("name", sorted(programs.PROGRAMS))
 def test_two_replicas_are_those_of_the_original(name: str, mirrored: Any, tmp_path: pathlib.Path) -> None:
     ours = programs.PROGRAMS[name](GRAPH, str(tmp_path / "model"), mirrored)
+    assert golden_values.difference(ours, golden[name]) is None
+
+
+@pytest.mark.parametrize("name", ["normalized", "normalized_always"])
+def test_replicas_of_a_function_are_those_of_the_original(name: str, mirrored: Any, tmp_path: pathlib.Path) -> None:
+    ours = programs.PROGRAMS[name](FUNCTION, str(tmp_path / "model"), mirrored)
     assert golden_values.difference(ours, golden[name]) is None
 
 

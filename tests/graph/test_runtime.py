@@ -243,3 +243,17 @@ def test_export_by_example(trained: Estimator, tmp_path: pathlib.Path) -> None:
     served = tf.saved_model.load(path.decode()).signatures["serving_default"]
     expected = [row["y"] for row in trained.predict(rows(1))]
     np.testing.assert_allclose(served(x=tf.constant(X))["y"], expected, rtol=1e-6)
+
+
+def test_another_run_in_the_model_dir_is_noticed(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    def intrude(run: Any) -> None:
+        # To the run outside, this estimator is as good as one of another process.
+        if run.step == 4:
+            estimator(tmp_path, save_checkpoints_steps=3).train(rows(), steps=5)
+
+    first = estimator(tmp_path, save_checkpoints_steps=3)
+    first.train(rows(), steps=12, hooks=[headway.every_n_steps(1, intrude)])
+    first.train(rows(), steps=2)
+    (text,) = [text for record in caplog.records if "Another process trains" in (text := record.getMessage())]
+    assert f"in {tmp_path}: the checkpoint file there names model.ckpt-8, which this run has not written" in text
+    assert "(its last one was model.ckpt-3)" in text

@@ -18,6 +18,7 @@ from headway.estimators.graph._hooks import SessionHooks, SessionRun
 from headway.estimators.graph._input import GraphInput
 from headway.estimators.graph._position import PositionHook, PositionListener
 from headway.estimators.graph._restoring import fitting, name_newest, warm_start_hooks
+from headway.estimators.graph._watching import WatchingListener
 
 v1 = tf.compat.v1
 SAVER = v1.train.CheckpointSaverHook
@@ -60,6 +61,8 @@ def train(
         count = PositionHook(batch.place.start, max(1, len(batch.replicas)))
         first.append(count)
         listeners = [PositionListener(setup.directory, batch.place, count), *listeners]
+    if config.is_chief:
+        listeners = [WatchingListener(setup.directory), *listeners]
     savers = _saver_hooks(setup, scaffold, [*everywhere, *chief_only], listeners)
     run.saver_hook = next((h for h in (*savers, *everywhere, *chief_only) if isinstance(h, SAVER)), None)
     name_newest(setup.directory, latest)
@@ -162,7 +165,7 @@ def _saver_hooks(setup: Setup, scaffold: Any, hooks: Sequence[Any], listeners: S
                 save_graph_def=config.checkpoint_save_graph_def,
             )
         ]
-    if any(not isinstance(listener, PositionListener) for listener in listeners):
+    if any(not isinstance(listener, PositionListener | WatchingListener) for listener in listeners):
         raise ValueError(
             "There should be a CheckpointSaverHook to use saving_listeners. Please set one of the "
             "RunConfig.save_checkpoints_steps or "

@@ -5,7 +5,8 @@ import numpy as np
 BATCH, STEPS, MORE_STEPS = 10, 3, 4
 COSINE, MINI = {"distance_metric": "cosine"}, {"use_mini_batch": True}
 
-# Name -> arguments. Centres start from `CENTERS`, or ("first") from the first rows of the input, by a function.
+# Name -> arguments. Centres start from `CENTERS`, or ("first") from the first rows of the input, by a function, or from
+# rows that are drawn.
 CASES = {
     "full": {"use_mini_batch": False},
     "full_cosine": {"use_mini_batch": False, **COSINE},
@@ -17,6 +18,10 @@ CASES = {
     "columns": {"use_mini_batch": False, "as_features": True, "columns": True},
     "first_rows": {"use_mini_batch": False, "initial_clusters": "first"},
     "tolerance": {"use_mini_batch": False, "relative_tolerance": 0.2},
+    "random": {"use_mini_batch": False, "initial_clusters": "random"},
+    "random_cosine": {"use_mini_batch": False, "initial_clusters": "random", **COSINE},
+    "plus_plus": {"use_mini_batch": False, "initial_clusters": "kmeans_plus_plus"},
+    "plus_plus_cosine": {"use_mini_batch": False, "initial_clusters": "kmeans_plus_plus", **COSINE},
 }
 CENTERS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.5]], np.float32)
 
@@ -34,7 +39,7 @@ def build(name, kind, fc, **kwargs):
     if arguments.get("initial_clusters") == "first":
         arguments["initial_clusters"] = lambda inputs, k: (inputs[0] if isinstance(inputs, list) else inputs)[:3]
     else:
-        arguments["initial_clusters"] = CENTERS
+        arguments.setdefault("initial_clusters", CENTERS)
     if "columns" in CASES[name]:
         arguments["feature_columns"] = [
             fc.numeric_column("b"),

@@ -38,6 +38,7 @@ IN_TESTS = [
     ("rnn_estimator", "by_name"),
     ("combined_slashes", "by_name"),
     ("v1_combined_slashes", "Adagrad"),
+    ("v1_combined_shared", "Adam"),
     ("v1_dnn_parts", "Adam"),
     ("v1_linear_parts", "Ftrl"),
 ]

@@ -142,6 +142,19 @@ MODELS |= {
     "v1_combined_classifier": MODELS["combined_classifier"],
     "v1_dnn_parts": (*MODELS["dnn_classifier"][:2], {**MODELS["dnn_classifier"][2], "input_layer_partitioner": 2}),
     "v1_linear_parts": (*MODELS["linear_regressor"][:2], {**MODELS["linear_regressor"][2], "partitioner": 2}),
+    # Tables that columns share, as tf.compat.v1.feature_column.shared_embedding_columns makes them.
+    "v1_linear_shared": ("LinearClassifier", "two", {"feature_columns": "shared"}),
+    "v1_dnn_shared": ("DNNRegressor", "number", {"feature_columns": "shared", "hidden_units": [3]}),
+    "v1_combined_shared": (
+        "DNNLinearCombinedClassifier",
+        "two",
+        {"linear_feature_columns": "shared", "dnn_feature_columns": "shared", "dnn_hidden_units": [3]},
+    ),
+    "v1_combined_shared_apart": (
+        "DNNLinearCombinedRegressor",
+        "number",
+        {"linear_feature_columns": "shared_first", "dnn_feature_columns": "shared_others", "dnn_hidden_units": [3]},
+    ),
 }
 _ALL = ("dnn_classifier", "linear_regressor", "combined_classifier")
 _SOME = ("SGD_momentum", "Adam", "Nadam", "RMSprop_centered", "Adadelta", "Ftrl_l1_l2", "by_name")
@@ -159,18 +172,19 @@ PAIRS += [("v1_dnn_classifier", optimizer) for optimizer in ("nesterov", "Adam",
 PAIRS += [("v1_combined_classifier", optimizer) for optimizer in ("momentum", "RMSProp", "Adadelta")]
 PAIRS += [("v1_dnn_parts", "Adam"), ("v1_dnn_parts", "Adagrad"), ("v1_linear_parts", "Ftrl")]
 PAIRS += [("v1_combined_slashes", "Adagrad")]
+PAIRS += [(model, optimizer) for model in MODELS if "_shared" in model for optimizer in ("Adagrad", "Adam")]
 PAIRS += [("rnn_gru", optimizer) for optimizer in ("SGD_nesterov", "Adamax", "RMSprop_both", "clipped")]
 
 
-def _canned_cases():
-    path = pathlib.Path(__file__).parents[1] / "canned" / "cases.py"
-    spec = importlib.util.spec_from_file_location("canned_cases", path)
+def _golden(folder, name):
+    path = pathlib.Path(__file__).parents[1] / folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{folder}_{name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-_canned = _canned_cases()
+_canned, _v1_cases = _golden("canned", "cases"), _golden("tf_estimator", "v1_cases")
 
 
 def data(model):
@@ -226,6 +240,7 @@ def columns(fc):
     slashed = fc.categorical_column_with_vocabulary_list("c/d.e", ["u", "v", "w"], num_oov_buckets=1)
     near = fc.bucketized_column(fc.numeric_column("/n"), [0.0])
     far = fc.bucketized_column(fc.numeric_column("-m//k"), [-0.5, 0.5])
+    shared = _v1_cases.shared_columns(fc)
     crossed = fc.crossed_column([near, "c/d.e"], 7)
     return {
         "slashes": [
@@ -238,6 +253,9 @@ def columns(fc):
         "linear": linear,
         "sequences": [fc.embedding_column(words, 2), fc.sequence_numeric_column("load")],
         "context": [fc.numeric_column("a"), fc.embedding_column(c, 2)],
+        "shared": shared,
+        "shared_first": shared[:1],
+        "shared_others": shared[1:],
     }
 
 

@@ -44,7 +44,8 @@ def model_fn_of(api):
             features["x"], 2, activation=tf.tanh, kernel_initializer=tf.constant_initializer(0.3), name="hidden"
         )
         if params.get("normalized"):
-            hidden = api.layers.batch_normalization(hidden, training=mode == "train", momentum=0.5, name="normal")
+            training = mode == "train" or params["normalized"] == "always"
+            hidden = api.layers.batch_normalization(hidden, training=training, momentum=0.5, name="normal")
         y = api.layers.dense(hidden, 1, kernel_initializer=tf.constant_initializer(0.2), name="y")[:, 0]
         if mode == "infer":
             return api.EstimatorSpec(mode, predictions={"y": y})
@@ -245,6 +246,8 @@ PROGRAMS = {
     "averaged": all_verbs(averaged=True),
     "clipped": all_verbs(clipped=True),
     "normalized": all_verbs(normalized=True),
+    # Outside of training, its updates are in a collection that nobody fetches.
+    "normalized_always": all_verbs(normalized="always"),
     "mean_loss": all_verbs(reduction="weighted_sum_over_batch_size"),
     "sum_loss": all_verbs(reduction="weighted_sum", clipped=True),
     "hooks": hooks,

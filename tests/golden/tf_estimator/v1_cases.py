@@ -136,7 +136,7 @@ CASES = {
 }
 
 
-def _shared_columns(fc):
+def shared_columns(fc):
     """Returns columns with tables that TensorFlow 1 made inside of layers."""
     share = getattr(fc, "shared_embedding_columns", tf.compat.v1.feature_column.shared_embedding_columns)
     c, h = (fc.categorical_column_with_hash_bucket(key, 5) for key in ("c", "h"))
@@ -150,7 +150,7 @@ def build(name, canned_cases, classes, fc, optimizers, activations, **kwargs):
     """Returns the estimator of a case, made of what the given modules have."""
     kind, _, arguments = CASES[name]
     by_name = dict(zip(("deep", "linear"), canned_cases.columns(fc), strict=True))
-    shared = _shared_columns(fc)
+    shared = shared_columns(fc)
     by_name |= {"shared": shared, "shared_first": shared[:1], "shared_others": shared[1:]}
     made = {}
     for key, value in arguments.items():
