@@ -43,9 +43,21 @@ def _census_columns(hw: Any, train: _census.Table) -> tuple[list[Any], list[Any]
     return wide, deep, [*words, *numbers]
 
 
-def _of_census(name: str, folder: str | None, steps: int, seed: int) -> Figures:
+def _wide_and_deep(hw: Any, wide: Any, deep: Any, hidden: list[int], config: Any, classes: int = 2) -> Any:
     import keras
 
+    return hw.DNNLinearCombinedClassifier(
+        linear_feature_columns=wide,
+        linear_optimizer=keras.optimizers.Ftrl(_census.FTRL_RATE),
+        dnn_feature_columns=deep,
+        dnn_hidden_units=hidden,
+        dnn_optimizer=keras.optimizers.Adam(0.001),
+        n_classes=classes,
+        config=config,
+    )
+
+
+def _of_census(name: str, folder: str | None, steps: int, seed: int) -> Figures:
     import headway as hw
 
     train, test = _census.load(folder)
@@ -53,14 +65,7 @@ def _of_census(name: str, folder: str | None, steps: int, seed: int) -> Figures:
     make, config, hidden = hw.input_pipelines.from_arrays, _config(hw, seed), _census.HIDDEN_UNITS
     rows = make(*train.both, batch_size=_BATCH, shuffle=True, num_epochs=None, seed=seed)
     models: dict[str, Callable[[], Any]] = {
-        "combined": lambda: hw.DNNLinearCombinedClassifier(
-            linear_feature_columns=wide,
-            linear_optimizer=keras.optimizers.Ftrl(_census.FTRL_RATE),
-            dnn_feature_columns=deep,
-            dnn_hidden_units=hidden,
-            dnn_optimizer=keras.optimizers.Adam(0.001),
-            config=config,
-        ),
+        "combined": lambda: _wide_and_deep(hw, wide, deep, hidden, config),
         "deepfm": lambda: hw.DeepFMClassifier(hidden, fields, config=config),
         "cross": lambda: hw.DeepCrossClassifier(hidden, deep, config=config),
         "trees": lambda: hw.GradientBoostedTreesClassifier(fields, config=config),
@@ -80,8 +85,8 @@ def _of_two_tasks(name: str, folder: str | None, steps: int, seed: int) -> Figur
     import headway as hw
 
     train, test = _census.load(folder)
-    _, deep, _ = _census_columns(hw, train)
-    deep = [column for column in deep if not column.name.startswith(_LEFT_OUT)]
+    wide, deep, _ = _census_columns(hw, train)
+    wide, deep = ([column for column in part if not column.name.startswith(_LEFT_OUT)] for part in (wide, deep))
     config, heads = _config(hw, seed), hw.heads
     single = sorted(set(train.features["marital_status"]))[-2 if folder is None else 0]
     single = "Never-married" if folder is not None else single
@@ -93,6 +98,8 @@ def _of_two_tasks(name: str, folder: str | None, steps: int, seed: int) -> Figur
     if name == "mmoe":
         tasks = [heads.BinaryClassHead(name=task) for task in ("income", "single")]
         model = hw.MMoEEstimator(tasks, deep, expert_units=[50], tower_units=[50], config=config)
+    elif name == "single_combined":
+        model = _wide_and_deep(hw, wide, deep, _census.HIDDEN_UNITS, config)
     else:
         model = hw.DNNClassifier(_census.HIDDEN_UNITS, deep, optimizer="Adam", config=config)
 
@@ -119,8 +126,12 @@ def _of_letters(name: str, folder: str | None, steps: int, seed: int) -> Figures
             [64], [column], n_classes=letters, num_layers=2, num_heads=4, model_dimension=64, config=config
         )
     else:
-        column = fc.embedding_column(fc.categorical_column_with_identity("letters", letters), 32)
-        model = hw.DNNClassifier([128, 64], [column], n_classes=letters, optimizer="Adam", config=config)
+        bag = fc.categorical_column_with_identity("letters", letters)
+        deep = [fc.embedding_column(bag, 32)]
+        if name == "bag":
+            model = hw.DNNClassifier([128, 64], deep, n_classes=letters, optimizer="Adam", config=config)
+        else:
+            model = _wide_and_deep(hw, [bag], deep, [128, 64], config, letters)
     rows = make(train.features, train.labels, batch_size=_BATCH, shuffle=True, num_epochs=None, seed=seed)
     figures = _trained(model, rows, steps)
     return {**figures, "accuracy": float(model.evaluate(make(test.features, test.labels, batch_size=500))["accuracy"])}
@@ -135,6 +146,16 @@ def _of_words(name: str, folder: str | None, steps: int, seed: int) -> Figures:
         return {"recall": float(np.isin(test.labels, best).mean())}
     fc, make, size = hw.feature_columns, hw.input_pipelines.from_arrays, _text.WORDS + 1
     identities = [fc.categorical_column_with_identity(key, size) for key in ("before", "last")]
+    rows = make(train.features, batch_size=_BATCH, shuffle=True, num_epochs=None, seed=seed)
+    if name == "classes":
+        deep = [fc.embedding_column(column, 64) for column in identities]
+        model = _wide_and_deep(hw, identities[1:], deep, [64], _config(hw, seed), size)
+        labelled = make(train.features, train.labels, batch_size=_BATCH, shuffle=True, num_epochs=None, seed=seed)
+        figures = _trained(model, labelled, steps)
+        test_rows = make(test.features, batch_size=_BATCH)
+        found = model.predict(test_rows, predict_keys=["logits"], yield_single_examples=False)
+        best = np.concatenate([np.argpartition(-batch["logits"], 10, axis=1)[:, :10] for batch in found])
+        return {**figures, "recall": float((best == test.labels[:, None]).any(axis=1).mean())}
     word = fc.embedding_column(fc.categorical_column_with_identity("word", size), 64)
     model = hw.TwoTowerRetriever(
         [fc.embedding_column(column, 64) for column in identities],
@@ -144,7 +165,6 @@ def _of_words(name: str, folder: str | None, steps: int, seed: int) -> Figures:
         sampling_probability_column="share" if name == "towers" else None,
         config=_config(hw, seed),
     )
-    rows = make(train.features, batch_size=_BATCH, shuffle=True, num_epochs=None, seed=seed)
     figures = _trained(model, rows, steps)
     index = make({"word": candidates["word"]}, batch_size=1000)
     metrics = model.evaluate(make(test.features, batch_size=_BATCH), candidates_fn=index)
@@ -153,9 +173,9 @@ def _of_words(name: str, folder: str | None, steps: int, seed: int) -> Figures:
 
 _TASKS = {
     _of_census: ("combined", "deepfm", "cross", "trees"),
-    _of_two_tasks: ("mmoe", "single"),
-    _of_letters: ("transformer", "bag"),
-    _of_words: ("towers", "towers_uncorrected", "popular"),
+    _of_two_tasks: ("mmoe", "single", "single_combined"),
+    _of_letters: ("transformer", "bag", "bag_combined"),
+    _of_words: ("towers", "towers_uncorrected", "classes", "popular"),
 }
 
 
