@@ -174,9 +174,9 @@ class ColumnTransform(tf.Module):
             if weights is not None:
                 rest[_layout.column_key(_layout.WEIGHTS_OF, column)] = weights
         if fixed:
-            transformed[_layout.matrix_key(_layout.IDS, fixed)] = _negative_to_minus_one(
-                _side_by_side(ids_side_by_side)
-            )
+            matrix = _side_by_side(ids_side_by_side)
+            known = all(column.absent_is_minus_one for column, _ in fixed)
+            transformed[_layout.matrix_key(_layout.IDS, fixed)] = matrix if known else _negative_to_minus_one(matrix)
         if weighted:
             transformed[_layout.matrix_key(_layout.WEIGHTS, weighted)] = _side_by_side(weights_side_by_side)
         transformed.update(rest)
@@ -205,6 +205,8 @@ def _negative_to_minus_one(ids: tf.Tensor) -> tf.Tensor:
 
 def _side_by_side(tensors: list[tf.Tensor]) -> tf.Tensor:
     """Returns vectors `[B]` and matrices `[B, n]` as one matrix."""
+    if len(tensors) > 1 and all(tensor.shape.rank == 1 or tensor.shape[1:] == [1] for tensor in tensors):
+        tensors = [tensor if tensor.shape.rank == 1 else tf.reshape(tensor, [-1]) for tensor in tensors]
     if all(tensor.shape.rank == 1 for tensor in tensors):
         # Stacking along the other axis goes number by number, and takes longer than both.
         return tf.transpose(tf.stack(tensors))
