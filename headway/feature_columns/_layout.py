@@ -81,7 +81,7 @@ def with_complete_marked(features: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _marked(key: str, ids: tf.Tensor) -> str:
-    smallest = _smallest(ids.numpy())
+    smallest = _smallest(np.asarray(ids))
     head, _, entries = key.rpartition(":")
     marked, start = [], 0
     for entry in entries.split(","):

@@ -146,7 +146,11 @@ class ColumnTransform(tf.Module):
         if not columns:
             return
         key = _layout.matrix_key(_layout.FLOATS, [(column, column.width) for column in columns])
-        transformed[key] = _side_by_side([inputs.floats(column) for column in columns])
+        floats = [inputs.floats(column) for column in columns]
+        if inputs.any_encoded and all(column.width == 1 for column in columns):
+            # Vectors are stacked faster than narrow matrices are joined, where rows are many.
+            floats = [tf.reshape(each, [-1]) for each in floats]
+        transformed[key] = _side_by_side(floats)
 
     def _add_ids(self, inputs: RawBatch, transformed: dict[str, Any]) -> None:
         fixed: list[tuple[CategoricalColumn, int]] = []
@@ -205,8 +209,6 @@ def _negative_to_minus_one(ids: tf.Tensor) -> tf.Tensor:
 
 def _side_by_side(tensors: list[tf.Tensor]) -> tf.Tensor:
     """Returns vectors `[B]` and matrices `[B, n]` as one matrix."""
-    if len(tensors) > 1 and all(tensor.shape.rank == 1 or tensor.shape[1:] == [1] for tensor in tensors):
-        tensors = [tensor if tensor.shape.rank == 1 else tf.reshape(tensor, [-1]) for tensor in tensors]
     if all(tensor.shape.rank == 1 for tensor in tensors):
         # Stacking along the other axis goes number by number, and takes longer than both.
         return tf.transpose(tf.stack(tensors))
