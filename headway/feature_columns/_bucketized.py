@@ -45,7 +45,7 @@ class _BucketizedGroup(ColumnGroup):
             found = tf.searchsorted(tf.constant(padded, tf.float32), rows, side="right", out_type=tf.int64)
             ids = tf.minimum(found, tf.constant([[len(each)] for each in boundaries], tf.int64))
             return [
-                Ids(flat, DenseRows(every[place], 1))
+                Ids(flat, DenseRows(every[place], 1), below=self.columns[place].num_buckets)
                 for place, flat in zip(places, tf.unstack(ids, len(places)), strict=True)
             ]
 
@@ -58,6 +58,7 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
 
     group: ClassVar[type[ColumnGroup]] = _BucketizedGroup
     ids_are_in_range: ClassVar[bool] = True
+    absent_is_minus_one: ClassVar[bool] = True
 
     source_column: NumericColumn
     boundaries: tuple[float, ...] | LearnedQuantiles
@@ -107,7 +108,8 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
         width = self.source_column.width
         if width > 1:
             buckets += tf.range(width, dtype=tf.int64) * self.buckets_per_value
-        return Ids(buckets if values.shape.rank == 1 else tf.reshape(buckets, [-1]), DenseRows(values, width))
+        flat = buckets if values.shape.rank == 1 else tf.reshape(buckets, [-1])
+        return Ids(flat, DenseRows(values, width), below=self.num_buckets)
 
     def device_dense(self, inputs: DeviceInputs, *variables: tf.Variable) -> tf.Tensor:
         """Returns the one-hot vectors of a row's values side by side, float32 `[B, width]`."""

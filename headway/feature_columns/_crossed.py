@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,13 +12,15 @@ import tensorflow as tf
 from headway.feature_columns._foreign import own_column
 from headway.feature_columns._hash_bucket import HashedCategoricalColumn, hash_buckets
 from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FeatureColumn, HostInputs
-from headway.feature_columns._values import DenseRows, Ids, RaggedRows, Values, ragged
+from headway.feature_columns._values import CodedNumbers, DenseRows, EncodedValues, Ids, RaggedRows, Values, ragged
 from headway.feature_columns._weighted import WeightedCategoricalColumn
 
 # What tf.sparse.cross_hashed and tf.ragged.cross_hashed start from when no key is given.
 DEFAULT_HASH_KEY = 0xDECAFCAFFE
 # The multiplier of MurmurHash2, on which TensorFlow's FingerprintCat64 is built.
 _MULTIPLIER = 0xC6A4A7935BD1E995
+# Where encoded features can combine in up to so many ways, all combinations are hashed, be there fewer rows or not.
+_MOST_COMBINATIONS = 8192
 
 
 class _CrossedGroup(ColumnGroup):
@@ -26,7 +29,11 @@ class _CrossedGroup(ColumnGroup):
     def host_ids(self, inputs: HostInputs) -> list[Ids]:
         """Returns the ids of each column, in their order."""
         parts = {place: column.parts(inputs) for place, column in enumerate(self.columns)}
-        single = {place: each for place, each in parts.items() if all(part.rows.single for part in each)}
+        single = {
+            place: each
+            for place, each in parts.items()
+            if all(part.rows.single for part in each) and not _combines_in_few_ways(each)
+        }
 
         def fused(places: list[int]) -> list[Ids]:
             return _cross_single([self.columns[place] for place in places], [single[place] for place in places])
@@ -40,6 +47,7 @@ class CrossedColumn(CategoricalColumn):
 
     group: ClassVar[type[ColumnGroup]] = _CrossedGroup
     ids_are_in_range: ClassVar[bool] = True
+    absent_is_minus_one: ClassVar[bool] = True
 
     keys: tuple[str | CategoricalColumn, ...]
     hash_bucket_size: int
@@ -89,7 +97,7 @@ class CrossedColumn(CategoricalColumn):
         """Returns the hash of each combination of values; rows in which a part has no value have none."""
         parts = self.parts(inputs)
         if all(part.rows.single for part in parts):
-            return _cross_single([self], [parts])[0]
+            return _cross_coded(self, parts) if _combines_in_few_ways(parts) else _cross_single([self], [parts])[0]
         return _cross_multiple(parts, self.hash_bucket_size, self.hash_key or DEFAULT_HASH_KEY)
 
 
@@ -115,6 +123,48 @@ def _cross_single(columns: Sequence[CrossedColumn], parts: Sequence[Sequence[Val
     ids = tf.unstack(hash_buckets(hashed, [[columns[place].hash_bucket_size] for place in order]), len(order))
     by_place = dict(zip(order, ids, strict=True))
     return [Ids(by_place[place], parts[place][0].rows, _any_missing(parts[place])) for place in range(len(columns))]
+
+
+def _combines_in_few_ways(parts: Sequence[Values | Ids]) -> bool:
+    """Whether a feature is encoded, and so few combinations exist that hashing each of these is less work."""
+    sizes = [_number_of_distinct(part) for part in parts]
+    # Where no feature is encoded batches may be short.
+    encoded = any(isinstance(part, EncodedValues) or (isinstance(part, Ids) and part.coded) for part in parts)
+    return encoded and None not in sizes and math.prod(size or 0 for size in sizes) <= _MOST_COMBINATIONS
+
+
+def _number_of_distinct(part: Values | Ids) -> int | None:
+    """Returns how many different values there can be, if that is known beforehand."""
+    if isinstance(part, Ids):
+        return part.coded.size if part.coded else part.below
+    return part.distinct.flat.shape[0] if isinstance(part, EncodedValues) else None
+
+
+def _coded(part: Values | Ids) -> CodedNumbers:
+    """Returns what is crossed as codes, where `_number_of_distinct` is known."""
+    if isinstance(part, EncodedValues):
+        return CodedNumbers(part.codes, part.distinct.fingerprints)
+    if isinstance(part, Ids) and part.coded:
+        return part.coded
+    return CodedNumbers(tf.cast(part.flat, tf.int32), tf.range(_number_of_distinct(part), dtype=tf.int64))
+
+
+def _cross_coded(column: CrossedColumn, parts: Sequence[Values | Ids]) -> Ids:
+    """Crosses parts of one value per row: hashes all combinations there can be, and looks up that of each row."""
+    coded = [_coded(part) for part in parts]
+    hashing = _Hashing()
+    hashed = tf.constant([(column.hash_key or DEFAULT_HASH_KEY) % 2**64], tf.uint64)
+    for each in coded:
+        # Each combination so far with each next value: those of one combination lie one behind the other.
+        mixed = hashing.mixed(tf.bitcast(each.distinct, tf.uint64))
+        hashed = tf.reshape(hashing.with_next(tf.expand_dims(hashed, 1), mixed), [-1])
+    # From the last part on, so that crosses which end alike share the first of these operations.
+    place, stride = coded[-1].codes, coded[-1].size
+    for each in reversed(coded[:-1]):
+        place += each.codes * stride
+        stride *= each.size
+    ids = tf.gather(hash_buckets(hashed, column.hash_bucket_size), place)
+    return Ids(ids, parts[0].rows, _any_missing(parts))
 
 
 def _rows(matrix: tf.Tensor, places: list[int]) -> tf.Tensor:

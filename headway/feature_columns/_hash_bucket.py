@@ -27,7 +27,7 @@ def hash_buckets(fingerprints: tf.Tensor, num_buckets: int | list[list[int]]) ->
 
 def _shows_missing(values: Values) -> bool:
     """Whether fingerprints tell which values are missing."""
-    return values.one_per_row and not values.dtype.is_unsigned
+    return values.came_dense and not values.dtype.is_unsigned
 
 
 def _fingerprint_of_nothing(values: Values) -> int:
@@ -48,7 +48,7 @@ class _HashGroup(ColumnGroup):
     def host_ids(self, inputs: HostInputs) -> list[Ids]:
         """Returns the ids of each column, in their order."""
         every = {place: column.values(inputs) for place, column in enumerate(self.columns)}
-        values = {place: each for place, each in every.items() if _shows_missing(each)}
+        values = {place: each for place, each in every.items() if each.one_per_row and _shows_missing(each)}
 
         def fused(places: list[int]) -> list[Ids]:
             fingerprints = stacked_fingerprints([values[place] for place in places])
@@ -69,6 +69,7 @@ class HashedCategoricalColumn(CategoricalColumn):
 
     group: ClassVar[type[ColumnGroup]] = _HashGroup
     ids_are_in_range: ClassVar[bool] = True
+    absent_is_minus_one: ClassVar[bool] = True
 
     key: str
     hash_bucket_size: int
@@ -101,11 +102,15 @@ class HashedCategoricalColumn(CategoricalColumn):
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the hash of each value."""
         values = self.values(inputs)
-        if _shows_missing(values):
-            ids = _buckets_of_present(values.fingerprints, self.hash_bucket_size, _fingerprint_of_nothing(values))
-            return Ids(ids, values.rows, values.missing, missing_is_negative=True)
-        ids = values.each(lambda each: hash_buckets(each.fingerprints, self.hash_bucket_size))
-        return Ids(ids, values.rows, values.missing)
+        shows_missing = _shows_missing(values)
+
+        def buckets(each: Values) -> tf.Tensor:
+            if shows_missing:
+                nothing = _fingerprint_of_nothing(each)
+                return _buckets_of_present(each.fingerprints, self.hash_bucket_size, nothing)
+            return hash_buckets(each.fingerprints, self.hash_bucket_size)
+
+        return Ids(values.each(buckets), values.rows, values.missing, missing_is_negative=shows_missing)
 
 
 def categorical_column_with_hash_bucket(

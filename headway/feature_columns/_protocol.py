@@ -289,6 +289,8 @@ class CategoricalColumn(IdColumn):
     """A column of ids that has no steps."""
 
     group: ClassVar[type[ColumnGroup]] = ColumnGroup
+    # Whether the column itself makes sure that no id is less than -1.
+    absent_is_minus_one: ClassVar[bool] = False
 
     @abc.abstractmethod
     def host_ids(self, inputs: HostInputs) -> Ids:

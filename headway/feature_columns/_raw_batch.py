@@ -30,6 +30,11 @@ class RawBatch:
         self._floats: dict[FloatColumn, tf.Tensor] = {}
         self._first: tuple[str, int] | None = None
 
+    @property
+    def any_encoded(self) -> bool:
+        """Whether a feature is encoded: such batches are long."""
+        return any(isinstance(feature, Encoded) for feature in self._features.values())
+
     def tensor(self, key: str, *, column: str) -> Any:
         """Returns the raw feature `key` as Tensor, SparseTensor or RaggedTensor of at least one dimension.
 

@@ -146,7 +146,11 @@ class ColumnTransform(tf.Module):
         if not columns:
             return
         key = _layout.matrix_key(_layout.FLOATS, [(column, column.width) for column in columns])
-        transformed[key] = _side_by_side([inputs.floats(column) for column in columns])
+        floats = [inputs.floats(column) for column in columns]
+        if inputs.any_encoded and all(column.width == 1 for column in columns):
+            # Vectors are stacked faster than narrow matrices are joined, where rows are many.
+            floats = [tf.reshape(each, [-1]) for each in floats]
+        transformed[key] = _side_by_side(floats)
 
     def _add_ids(self, inputs: RawBatch, transformed: dict[str, Any]) -> None:
         fixed: list[tuple[CategoricalColumn, int]] = []
@@ -174,9 +178,9 @@ class ColumnTransform(tf.Module):
             if weights is not None:
                 rest[_layout.column_key(_layout.WEIGHTS_OF, column)] = weights
         if fixed:
-            transformed[_layout.matrix_key(_layout.IDS, fixed)] = _negative_to_minus_one(
-                _side_by_side(ids_side_by_side)
-            )
+            matrix = _side_by_side(ids_side_by_side)
+            known = all(column.absent_is_minus_one for column, _ in fixed)
+            transformed[_layout.matrix_key(_layout.IDS, fixed)] = matrix if known else _negative_to_minus_one(matrix)
         if weighted:
             transformed[_layout.matrix_key(_layout.WEIGHTS, weighted)] = _side_by_side(weights_side_by_side)
         transformed.update(rest)

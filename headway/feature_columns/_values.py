@@ -166,6 +166,24 @@ class EncodedValues(Values):
 
 
 @dataclasses.dataclass(frozen=True)
+class CodedNumbers:
+    """Numbers, one per row, that are `distinct[codes]`.
+
+    Attributes:
+      codes: int32 `[N]`.
+      distinct: int64 `[V]`, where V is known while a function is traced.
+    """
+
+    codes: tf.Tensor
+    distinct: tf.Tensor
+
+    @property
+    def size(self) -> int:
+        """V."""
+        return int(self.distinct.shape[0])
+
+
+@dataclasses.dataclass(frozen=True)
 class Ids:
     """The ids of one categorical column for a batch.
 
@@ -177,6 +195,8 @@ class Ids:
         still sees it.
       weights: float32 `[N]`, or None.
       missing_is_negative: whether `flat` is negative already wherever `missing` is True.
+      coded: `flat` as codes of few ids, where it comes from an encoded feature.
+      below: a small number that all ids are below, none being negative; None where that is not known.
     """
 
     flat: tf.Tensor
@@ -184,6 +204,8 @@ class Ids:
     missing: tf.Tensor | None = None
     weights: tf.Tensor | None = None
     missing_is_negative: bool = dataclasses.field(default=False, kw_only=True)
+    coded: CodedNumbers | None = dataclasses.field(default=None, kw_only=True)
+    below: int | None = dataclasses.field(default=None, kw_only=True)
 
     def dropped(self) -> tf.Tensor:
         """Returns `flat` with -1 wherever nothing counts."""

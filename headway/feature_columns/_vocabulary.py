@@ -12,7 +12,7 @@ import tensorflow as tf
 from headway.feature_columns import _checks, _tables
 from headway.feature_columns._hash_bucket import hash_buckets
 from headway.feature_columns._protocol import CategoricalColumn, ColumnGroup, FeatureColumn, HostInputs
-from headway.feature_columns._values import Ids, Values, stacked_fingerprints
+from headway.feature_columns._values import CodedNumbers, EncodedValues, Ids, Values, stacked_fingerprints
 
 # A larger vocabulary has a table of its own only: the joint one is a copy.
 _MOST_ENTRIES_TOGETHER = 10_000
@@ -68,6 +68,7 @@ class VocabularyColumn(CategoricalColumn):
 
     group: ClassVar[type[ColumnGroup]] = VocabularyGroup
     ids_are_in_range: ClassVar[bool] = True
+    absent_is_minus_one: ClassVar[bool] = True
 
     key: str
     dtype: tf.DType
@@ -118,8 +119,16 @@ class VocabularyColumn(CategoricalColumn):
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the position of each value in the vocabulary."""
         values = self.values(inputs)
-        flat = values.each(lambda each: self.with_unknown(self.table().lookup(self.looked_up(each)), each))
-        return Ids(flat, values.rows, values.missing)
+        if isinstance(values, EncodedValues):
+            distinct = self._found(values.distinct)
+            flat = tf.gather(distinct, values.codes)
+            coded = None if distinct.shape[0] is None else CodedNumbers(values.codes, distinct)
+        else:
+            flat, coded = self._found(values), None
+        return Ids(flat, values.rows, values.missing, missing_is_negative=self.drops_missing, coded=coded)
+
+    def _found(self, values: Values) -> tf.Tensor:
+        return self.with_unknown(self.table().lookup(self.looked_up(values)), values)
 
     def with_unknown(self, ids: tf.Tensor, values: Values) -> tf.Tensor:
         """Returns ids with those of values outside of the vocabulary, where `ids` is negative."""

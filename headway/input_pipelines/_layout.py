@@ -8,6 +8,7 @@ into one list of distinct values.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Hashable, Sequence
 from typing import Any, Literal
@@ -35,6 +36,8 @@ class Group:
     shape: tuple[int | None, ...]
     members: tuple[int, ...]
     ragged: tf.RaggedTensorSpec | None = None
+    # How many distinct values each column of codes has, where that is known: not part of what a group is.
+    sizes: tuple[int, ...] = dataclasses.field(default=(), compare=False)
 
     def spec(self) -> Any:
         """Returns the spec of the table, with an open number of rows."""
@@ -53,14 +56,36 @@ class Group:
 
     def columns(self, table: Any, rows: Any, *, encoded: bool = False) -> list[Any]:
         """Returns the columns at the row numbers `rows`; at all rows if that is None; strings as codes if `encoded`."""
-        values: Any = None
+        if encoded and self.kind == "codes":
+            codes, values = table
+            return self._encoded(codes if rows is None else tf.gather(codes, rows), values, whole=rows is None)
+        values = None
         if self.kind == "codes":
             table, values = table
         part = table if rows is None else tf.gather(table, rows)
-        if values is not None and not encoded:
+        if values is not None:
             part = tf.gather(values, part)
-        parts = list(tf.unstack(part, axis=1)) if len(self.members) > 1 else [part]
-        return parts if values is None or not encoded else [Encoded(codes=codes, values=values) for codes in parts]
+        return _unstacked(part, whole=rows is None) if len(self.members) > 1 else [part]
+
+    def _encoded(self, codes: tf.Tensor, values: tf.Tensor, *, whole: bool) -> list[Encoded]:
+        """Returns the columns of codes, each with its own distinct values where these are known."""
+        parts = _unstacked(codes, whole=whole) if len(self.members) > 1 else [codes]
+        if not self.sizes:
+            return [Encoded(codes=part, values=values) for part in parts]
+        values = tf.ensure_shape(values, [sum(self.sizes)])
+        ends = list(itertools.accumulate(self.sizes))
+        return [
+            Encoded(codes=part - (end - size) if end > size else part, values=own)
+            for part, size, end, own in zip(parts, self.sizes, ends, tf.split(values, self.sizes), strict=True)
+        ]
+
+
+def _unstacked(table: tf.Tensor, *, whole: bool) -> list[tf.Tensor]:
+    """Returns the columns of `[rows, columns, ...]`; `whole` says that there are many rows."""
+    if whole and table.shape.rank == 2 and table.dtype != tf.string:
+        # Unstacking along the other axis goes number by number, and takes longer than both.
+        return list(tf.unstack(tf.transpose(table)))
+    return list(tf.unstack(table, axis=1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +163,13 @@ def pack(structure: Any) -> tuple[Layout, list[Any]]:
             for leaf in leaves
         ],
     )
-    return layout, [_table(group, [leaves[n] for n in group.members]) for group in layout.groups]
+    columns = [[leaves[n] for n in group.members] for group in layout.groups]
+    groups = [
+        dataclasses.replace(group, sizes=tuple(len(leaf.values) for leaf in part)) if group.kind == "codes" else group
+        for group, part in zip(layout.groups, columns, strict=True)
+    ]
+    layout = Layout(layout.structure, tuple(groups))
+    return layout, [_table(group, part) for group, part in zip(layout.groups, columns, strict=True)]
 
 
 def _table(group: Group, columns: list[Any]) -> Any:

@@ -21,7 +21,7 @@ from headway.input_pipelines._rows_digest import rows_digest
 
 # Tables up to this many rows are mapped once and kept; longer ones are mapped batch by batch, every time.
 _MOST_MAPPED_ROWS = 2_000_000
-_CHUNK_ROWS = 32_768
+_CHUNK_ROWS = 65_536
 # A pipeline keeps the results of this many different functions.
 _MOST_RESULTS = 4
 

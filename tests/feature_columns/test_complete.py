@@ -41,6 +41,16 @@ def test_a_table_tells_which_columns_are_complete() -> None:
     assert completeness(pipeline) == {"full": True, "holes": False, "pair": True, "holes_in_pair": False}
 
 
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 200])
+def test_one_missing_value_anywhere_is_found(rows: int) -> None:
+    transform = fc.ColumnTransform([WORDS["full"], WORDS["holes"]])
+    for hole in {0, rows // 2, rows - 1}:
+        words = np.full(rows, "b")
+        table = transform({"full": words, "holes": np.where(np.arange(rows) == hole, "", words)})
+        places = _layout.places(transform.of_all_rows(table))
+        assert [places[WORDS[name].digest].complete for name in ("full", "holes")] == [True, False]
+
+
 def test_batches_tell_nothing_about_other_batches() -> None:
     transformed = fc.ColumnTransform(list(WORDS.values()))({name: FEATURES[name] for name in NAMES})
     assert not any(place.complete for place in _layout.places(transformed).values())
