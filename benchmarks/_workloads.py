@@ -174,9 +174,7 @@ WORKLOADS = {
             _model("DeepCross", "cross", "the deep columns; 2 cross layers beside units 100, 50; LazyAdam 0.001"),
             _model("GradientBoostedTrees", "trees", "the fields of DeepFM; up to 300 trees of depth 6, the defaults"),
             _model("DNN, without marital status", "single", "the deep columns but for marital status and relationship"),
-            _model(
-                "DNNLinearCombined, without marital status", "single_combined", "the same, and the wide columns"
-            ),
+            _model("DNNLinearCombined, without marital status", "single_combined", "the same, and the wide columns"),
             _model("MMoE, without marital status", "mmoe", "the same columns, 2 tasks, 4 experts of 50, towers of 50"),
             _model("DNN, bag of letters", "bag", "the next letter of a text after 32; embedding 32, units 128, 64"),
             _model("DNNLinearCombined, bag of letters", "bag_combined", "the same, and a weight for each letter"),
