@@ -75,11 +75,16 @@ class BaseHead(Head):
         if mode == ModeKeys.EVAL:
             return EstimatorSpec(mode, predictions, loss, eval_metric_ops=metrics)
         self._summarize(loss, regularization_losses)
+        self.begin_training()
+        train_op = _train_op(loss, optimizer, trainable_variables, train_op_fn, update_ops)
+        return EstimatorSpec(mode, predictions, loss, train_op, eval_metric_ops=metrics)
+
+    def begin_training(self) -> None:
+        """Settles what the names of the optimizers' variables begin with; call it before optimizers are made."""
+        context = _context.current()
         if context is not None and self._parts():
             # In tf.estimator the parts have opened the scope before, each once, and TensorFlow numbered it.
             context.optimizer_scope = f"training_{self._parts()}"
-        train_op = _train_op(loss, optimizer, trainable_variables, train_op_fn, update_ops)
-        return EstimatorSpec(mode, predictions, loss, train_op, eval_metric_ops=metrics)
 
     def _loss_and_metrics(
         self,
