@@ -18,6 +18,8 @@ ARGS ?=
 EXAMPLES := $(filter-out examples/_%,$(sort $(wildcard examples/*.py)))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What TensorFlow says of the machine it finds is not for a first look.
+LOG_LEVEL_OF_QUICKSTART := $(or $(TF_CPP_MIN_LOG_LEVEL),3)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Output and log stay in order when they go to a file.
 export PYTHONUNBUFFERED := 1
@@ -46,9 +48,8 @@ $(READY): constraints.txt pyproject.toml
 	$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test,dev]'
 	@touch $@
 
-# What TensorFlow says of the machine it finds is not for a first look.
 quickstart: $(READY)
-	TF_CPP_MIN_LOG_LEVEL=$${TF_CPP_MIN_LOG_LEVEL:-3} $(PY) examples/quickstart.py $(ARGS)
+	TF_CPP_MIN_LOG_LEVEL=$(LOG_LEVEL_OF_QUICKSTART) $(PY) examples/quickstart.py $(ARGS)
 
 test: $(READY)
 	$(PY) -m pytest -n $(JOBS) $(ARGS)
