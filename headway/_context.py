@@ -43,6 +43,7 @@ class StepContext:
       varying_rows: set by the step: whether replicas sum sparse gradients whose number of rows may change.
       records_lookups: whether lookups in tables note themselves in `lookups`.
       lookups: see `headway._lookups`.
+      model_fn: the function that is called; None outside an estimator.
       piles: what makes variables that stand in for others while a stretch of steps runs; None where none may.
       may_pile: whether the tables that are summed now may be piled; see `headway._optimize.piling`.
       uses: names of the settings above that model code has honoured in this call.
@@ -74,6 +75,7 @@ class StepContext:
     varying_rows: bool = False
     records_lookups: bool = False
     lookups: list[Any] = dataclasses.field(default_factory=list)
+    model_fn: Callable[..., Any] | None = None
     piles: Piles | None = None
     may_pile: bool = False
     uses: set[str] = dataclasses.field(default_factory=set)

@@ -107,11 +107,21 @@ def _in_graph(loss: tf.Tensor, variables: list[tf.Variable], context: _context.S
         if gradient is not None:
             for table, part in zip(lookup.tables, lookup.gradients(gradient), strict=True):
                 parts.get(id(table), []).append(part)
-    return [_sum(gradient, parts[id(variable)]) for variable, gradient in zip(variables, gradients, strict=True)]
+    return [
+        _sum(gradient, _alone(parts[id(variable)], variable, gradient is None))
+        for variable, gradient in zip(variables, gradients, strict=True)
+    ]
 
 
-def _sum(gradient: Any, parts: list[tf.IndexedSlices]) -> Any:
-    """Returns the sum of a gradient, or None, and sparse ones."""
+def _alone(parts: list[Any], table: tf.Variable, only_looked_up: bool) -> list[Any]:
+    """Returns the gradients of a table by its lookups, for a sum: those of a pile without the other tables in it."""
+    if only_looked_up and len(parts) == 1:
+        return parts
+    return [part.of(table) if isinstance(part, _lookups.RowsOfPile) else part for part in parts]
+
+
+def _sum(gradient: Any, parts: list[Any]) -> Any:
+    """Returns the sum of a gradient, or None, and others, sparse or not."""
     terms = parts if gradient is None else [gradient, *parts]
     if len(terms) < 2:
         return terms[0] if terms else None

@@ -48,6 +48,11 @@ class RowsOfPile(DistinctRows):
     layout: Layout
     tables: tuple[tf.Variable, ...]
 
+    def of(self, table: tf.Variable) -> tf.Tensor:
+        """Returns the gradient of one of the tables, with all of its rows."""
+        number = next(number for number, other in enumerate(self.tables) if other is table)
+        return self.layout.divided(self.dense)[number]
+
 
 class Lookup(Protocol):
     """A lookup that a step has made."""

@@ -123,14 +123,17 @@ def minimize(
 
 
 @contextlib.contextmanager
-def piling(optimizer: Any, formulas: str) -> Iterator[None]:
+def piling(optimizer: Any, formulas: str, model_fn: Any) -> Iterator[None]:
     """Lets tables be piled whose rows are summed inside, if that changes no result.
 
-    Call it only for tables that `minimize` updates by this optimizer with these formulas, and that nothing else in a
-    step of training reads or changes.
+    Args:
+      optimizer: what `minimize` updates the tables by, each of which is summed once.
+      formulas: see `minimize`.
+      model_fn: the function that does so. Where another one calls it, that may differentiate by the tables, or read
+        them: they are not piled.
     """
     context = _context.current()
-    if context is None or context.piles is None:
+    if context is None or context.piles is None or context.model_fn != model_fn:
         yield
         return
     # The norms that gradients are clipped by are those of the variables, and Keras accumulates gradients for these.

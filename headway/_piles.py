@@ -3,8 +3,7 @@
 A step that updates a dozen small tables, each with two slots, has some forty operations for what four could do: it
 costs by their number. So the tables lie in a pile, one below the other, and their slots in piles alike. A stretch takes
 the values of the variables into the piles before its first step, and puts them back after its last. In between the
-variables have the values of before: whoever piles tables must see to it that nothing else in a step reads or changes
-them.
+variables have the values of before: a step in which something else uses them is traced without piles.
 """
 
 from __future__ import annotations
@@ -85,12 +84,12 @@ class Piles:
     """
 
     def __init__(self) -> None:
-        self._piles: dict[tuple[int, ...], tuple[Layout, Sequence[tf.Variable], tf.Variable]] = {}
+        self._piles: dict[tuple[Any, ...], tuple[Layout, Sequence[tf.Variable], tf.Variable]] = {}
         self._full = _tensorflow.outside_graphs(lambda: tf.Variable(False, trainable=False))
 
     def of(self, layout: Layout, tables: Sequence[tf.Variable]) -> tf.Variable:
         """Returns the variable that stands in for tables of `layout`: one that is there, or a new one."""
-        key = (*map(id, tables), hash(layout))
+        key = (layout, *map(id, tables))
         if key not in self._piles:
             shape = [layout.height, int(tables[0].shape[1])]
             made = _tensorflow.outside_graphs(lambda: tf.Variable(tf.zeros(shape, tables[0].dtype), trainable=False))
@@ -110,6 +109,11 @@ class Piles:
     def variables(self) -> list[tf.Variable]:
         """Those that stand in for others."""
         return [pile for *_, pile in self._piles.values()]
+
+    def are_bypassed_in(self, graph: Any) -> bool:
+        """Tells whether an operation in the graph of a step uses one of the tables itself, whose values are old."""
+        handles = {id(table.handle) for _, tables, _ in self._piles.values() for table in tables}
+        return any(id(outer) in handles and inner.consumers() for outer, inner in graph.captures)
 
     def load(self) -> list[tf.Operation]:
         """Takes the values of the tables into the piles; returns what a step must wait for."""

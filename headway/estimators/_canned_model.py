@@ -27,7 +27,8 @@ from headway.estimators._sdca import Batch, LinearSDCA, example_ids
 from headway.estimators._v1_canned_optimizers import V1OptimizerMaker
 from headway.feature_columns._protocol import VariableFactory
 from headway.feature_columns._variables import WithSlashes
-from headway.heads import BaseHead, BinaryClassHead, Head, MultiClassHead, RegressionHead
+from headway.heads import BinaryClassHead, Head, MultiClassHead, RegressionHead
+from headway.heads._base import settle_optimizer_scope
 
 # tf.estimator's learning rates for optimizers that are given by name.
 _DEEP_RATE = 0.001
@@ -302,12 +303,12 @@ class CannedEstimator(Estimator):
         logits: list[tf.Tensor] = []
         shared: dict[str, tf.Variable] = {}
         trained: list[tuple[Any, list[tf.Variable]]] = []
-        if training and isinstance(self._head, BaseHead):
-            self._head.begin_training()
+        if training:
+            settle_optimizer_scope(self._head)
         for part in self._parts:
             optimizer = part.optimizer() if training and callable(part.optimizer) else None
-            # Each part has variables of its own, and reads each in one place.
-            with piling(optimizer, _FORMULAS):
+            # Each part has tables of its own, and sums each of them once.
+            with piling(optimizer, _FORMULAS, self._canned_model_fn):
                 own, variables = part.logits(features, units, shared, training=training, seed=config.tf_random_seed)
             logits.append(own)
             trained.append((optimizer, variables))

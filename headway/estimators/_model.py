@@ -244,6 +244,7 @@ class Model:
             # XLA has no sparse updates, and a tape knows nothing of lookups.
             records_lookups=mode == ModeKeys.TRAIN and tape is None and not config.jit_compile,
             training_metrics=config.training_metrics,
+            model_fn=self.model_fn,
             piles=piles,
             keep=self.store.keep,
             places=self.store.places,

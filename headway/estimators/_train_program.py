@@ -230,9 +230,8 @@ class TrainProgram(Program):
         return loss / strategy.num_replicas_in_sync if mean else loss
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
-        self._make_piles()
         batch_spec = self._batch_spec(element_spec, tables_spec)
-        step = self._step_function(self._step, batch_spec, tf.TensorSpec([], tf.bool))
+        step = self._traced_on_piles(batch_spec)
         # Operations between workers take their keys from the function that they are traced in, and find none where a
         # function that is already traced is called inside a loop.
         run_step = self._step if self.multi_worker else step
@@ -254,12 +253,20 @@ class TrainProgram(Program):
 
         return compiled(self._on_piles(stretch), (tf.data.IteratorSpec(element_spec), tables_spec, REQUEST))
 
-    def _make_piles(self) -> None:
-        """Gives the step that is to be traced piles of its own, where they pay."""
-        config = self.model.config
-        if _structure.is_on_one_cpu(self.model.strategy) and not config.jit_compile and config.steps_per_loop != 1:
-            self._piles = Piles()
+    def _traced_on_piles(self, batch_spec: Any) -> Any:
+        """Returns the traced step, of a batch and whether to record, with piles of its own where they pay."""
+        config, record = self.model.config, tf.TensorSpec([], tf.bool)
+        on_one_cpu = _structure.is_on_one_cpu(self.model.strategy)
+        pays = on_one_cpu and not config.jit_compile and config.steps_per_loop != 1
+        self._piles = Piles() if pays else None
+        step = self._step_function(self._step, batch_spec, record)
+        if self._piles is not None and self._piles.are_bypassed_in(step.graph):
+            # Such as a head of the caller's that adds the weights to the loss.
+            self._piles = None
+            step = self._step_function(self._step, batch_spec, record)
+        if self._piles is not None:
             self._every_piles.append(self._piles)
+        return step
 
     def _on_piles(self, stretch: Callable[..., Any]) -> Callable[..., Any]:
         """Returns a stretch that takes variables into the piles before it begins, and back out at its end."""

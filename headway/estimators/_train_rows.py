@@ -72,9 +72,8 @@ class TrainRowsProgram(TrainProgram):
         return ()
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
-        self._make_piles()
         batch_spec = self._batch_spec(element_spec, tables_spec)
-        step = self._step_function(self._step, batch_spec, tf.TensorSpec([], tf.bool))
+        step = self._traced_on_piles(batch_spec)
 
         def stretch(_: Any, tables: Any, request: tf.Tensor) -> Any:
             segments, count = request[0], request[1]

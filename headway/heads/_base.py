@@ -75,16 +75,9 @@ class BaseHead(Head):
         if mode == ModeKeys.EVAL:
             return EstimatorSpec(mode, predictions, loss, eval_metric_ops=metrics)
         self._summarize(loss, regularization_losses)
-        self.begin_training()
+        settle_optimizer_scope(self)
         train_op = _train_op(loss, optimizer, trainable_variables, train_op_fn, update_ops)
         return EstimatorSpec(mode, predictions, loss, train_op, eval_metric_ops=metrics)
-
-    def begin_training(self) -> None:
-        """Settles what the names of the optimizers' variables begin with; call it before optimizers are made."""
-        context = _context.current()
-        if context is not None and self._parts():
-            # In tf.estimator the parts have opened the scope before, each once, and TensorFlow numbered it.
-            context.optimizer_scope = f"training_{self._parts()}"
 
     def _loss_and_metrics(
         self,
@@ -119,6 +112,15 @@ class BaseHead(Head):
 def _training_metrics_wanted() -> bool:
     context = _context.current()
     return context is not None and context.mode == ModeKeys.TRAIN and context.training_metrics
+
+
+def settle_optimizer_scope(head: Head) -> None:
+    """Settles what the names of the optimizers' variables begin with; must come before an optimizer is made."""
+    context = _context.current()
+    parts = head._parts() if isinstance(head, BaseHead) else 0
+    if context is not None and parts:
+        # In tf.estimator the parts have opened the scope before, each once, and TensorFlow numbered it.
+        context.optimizer_scope = f"training_{parts}"
 
 
 def _check_training(optimizer: Any, trainable_variables: Any, train_op_fn: Any, update_ops: Any) -> None:

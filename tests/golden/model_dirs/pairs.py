@@ -134,6 +134,18 @@ MODELS["combined_slashes"] = (
     "two",
     {"linear_feature_columns": "slashes_linear", "dnn_feature_columns": "slashes", "dnn_hidden_units": [3]},
 )
+
+
+def _golden(folder, name):
+    path = pathlib.Path(__file__).parents[1] / folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{folder}_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_canned, _v1_cases = _golden("canned", "cases"), _golden("tf_estimator", "v1_cases")
+
 # Those of tf.compat.v1.estimator.
 MODELS |= {
     "v1_combined_slashes": MODELS["combined_slashes"],
@@ -142,20 +154,9 @@ MODELS |= {
     "v1_combined_classifier": MODELS["combined_classifier"],
     "v1_dnn_parts": (*MODELS["dnn_classifier"][:2], {**MODELS["dnn_classifier"][2], "input_layer_partitioner": 2}),
     "v1_linear_parts": (*MODELS["linear_regressor"][:2], {**MODELS["linear_regressor"][2], "partitioner": 2}),
-    # Tables that columns share, as tf.compat.v1.feature_column.shared_embedding_columns makes them.
-    "v1_linear_shared": ("LinearClassifier", "two", {"feature_columns": "shared"}),
-    "v1_dnn_shared": ("DNNRegressor", "number", {"feature_columns": "shared", "hidden_units": [3]}),
-    "v1_combined_shared": (
-        "DNNLinearCombinedClassifier",
-        "two",
-        {"linear_feature_columns": "shared", "dnn_feature_columns": "shared", "dnn_hidden_units": [3]},
-    ),
-    "v1_combined_shared_apart": (
-        "DNNLinearCombinedRegressor",
-        "number",
-        {"linear_feature_columns": "shared_first", "dnn_feature_columns": "shared_others", "dnn_hidden_units": [3]},
-    ),
 }
+# Tables that columns share, as tf.compat.v1.feature_column.shared_embedding_columns makes them.
+MODELS |= {f"v1_{name}": case for name, case in _v1_cases.CASES.items() if "_shared" in name}
 _ALL = ("dnn_classifier", "linear_regressor", "combined_classifier")
 _SOME = ("SGD_momentum", "Adam", "Nadam", "RMSprop_centered", "Adadelta", "Ftrl_l1_l2", "by_name")
 PAIRS = [(model, optimizer) for model in _ALL for optimizer in OPTIMIZERS]
@@ -174,17 +175,6 @@ PAIRS += [("v1_dnn_parts", "Adam"), ("v1_dnn_parts", "Adagrad"), ("v1_linear_par
 PAIRS += [("v1_combined_slashes", "Adagrad")]
 PAIRS += [(model, optimizer) for model in MODELS if "_shared" in model for optimizer in ("Adagrad", "Adam")]
 PAIRS += [("rnn_gru", optimizer) for optimizer in ("SGD_nesterov", "Adamax", "RMSprop_both", "clipped")]
-
-
-def _golden(folder, name):
-    path = pathlib.Path(__file__).parents[1] / folder / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{folder}_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_canned, _v1_cases = _golden("canned", "cases"), _golden("tf_estimator", "v1_cases")
 
 
 def data(model):
