@@ -143,13 +143,15 @@ WORKLOADS = {
             "BaselineClassifier": "baseline, classifier",
             "BaselineRegressor": "regressor",
             "RNNClassifier": "RNN",
+            "KMeansClustering": "KMeans",
+            "LinearSDCA": "Linear, SDCA",
         },
         [
             Contender(
                 "tf.estimator 2.15",
                 "canned_tf_estimator.py",
                 f"default optimizers, hidden units 100 and 50, RNN of 16 units over 8 words; {_CENSUS_ROWS}; baselines "
-                "over one feature",
+                "over one feature; KMeans of the numbers, 10 clusters, in mini-batches",
                 oracle=True,
             ),
             Contender("headway, same input_fn", "canned_headway.py", "the same models and the same input_fn"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,11 @@ MODELS = [
     "BaselineClassifier",
     "BaselineRegressor",
     "RNNClassifier",
+    "KMeansClustering",
+    # A LinearClassifier with this solver in the place of its optimizer.
+    "LinearSDCA",
 ]
+EXAMPLE_ID = "id"
 # Steps that do not count for the rate, and those that do.
 WARM_UP, STEPS = 200, 1000
 
@@ -45,6 +50,9 @@ def arguments_of(model: str, fc: Any, train: _census.Table) -> dict[str, Any]:
         words = fc.sequence_categorical_column_with_hash_bucket("words", _census.BUCKETS)
         embedded = fc.embedding_column(words, _census.DIMENSION)
         return {"sequence_feature_columns": [embedded], "context_feature_columns": deep, "units": [16]}
+    if model.startswith("KMeans"):
+        numbers = [column for column in deep if column.name in _census.NUMBERS]
+        return {"num_clusters": 10, "feature_columns": numbers, "use_mini_batch": True}
     return {}
 
 
@@ -56,6 +64,8 @@ def table_of(model: str, train: _census.Table) -> _census.Table:
         features = {"age": features["age"]}
     if model.startswith("RNN"):
         features = {**features, "words": np.stack([features[name] for name in _census.WORDS], 1)}
+    if model == "LinearSDCA":
+        features = {**features, EXAMPLE_ID: np.arange(len(labels)).astype(str).astype(object)}
     return _census.Table(features, labels.astype(np.float32 if "Regressor" in model else np.int64))
 
 
@@ -81,7 +91,9 @@ def run(tf: Any, make: Callable[[str, dict[str, Any]], Any], fc: Any, train: Tra
             estimator = make(model, arguments_of(model, fc, rows))
             marks = _measure.Marks(WARM_UP)
             began = time.perf_counter()
-            train(estimator, lambda table=table: _census.row_by_row(tf, table, train=True), marks.add)
+            labels = not model.startswith("KMeans")
+            source = functools.partial(_census.row_by_row, tf, table, labels=labels, train=True)
+            train(estimator, source, marks.add)
             figures[model] = marks.figures()["train_steps_per_s"]
             print(f"{model}: {figures[model]:.0f} steps/s, {time.perf_counter() - began:.0f} s", flush=True)
     _measure.report(figures)

@@ -16,7 +16,10 @@ import headway as hw
 def make(model: str, arguments: dict[str, Any]) -> Any:
     """Returns the estimator."""
     config = hw.RunConfig(save_checkpoints_steps=10**6, tf_random_seed=1, model_dir=tempfile.mkdtemp(), progress="none")
-    return getattr(hw, model)(**arguments, config=config)
+    if model == "LinearSDCA":
+        arguments["optimizer"] = hw.estimators.LinearSDCA(example_id_column=_canned.EXAMPLE_ID)
+        model = "LinearClassifier"
+    return getattr(hw.estimators, model)(**arguments, config=config)
 
 
 def train(estimator: Any, source: Callable[[], Any], noted: _measure.Noted) -> None:

@@ -15,6 +15,11 @@ import tensorflow as tf
 def make(model: str, arguments: dict[str, Any]) -> Any:
     """Returns the estimator."""
     config = tf.estimator.RunConfig(save_checkpoints_steps=10**6, tf_random_seed=1, model_dir=tempfile.mkdtemp())
+    if model == "LinearSDCA":
+        solver = tf.estimator.experimental.LinearSDCA(example_id_column=_canned.EXAMPLE_ID)
+        return tf.estimator.LinearClassifier(**arguments, optimizer=solver, config=config)
+    if model == "KMeansClustering":
+        return tf.compat.v1.estimator.experimental.KMeans(**arguments, config=config)
     module = tf.estimator.experimental if model.startswith("RNN") else tf.estimator
     return getattr(module, model)(**arguments, config=config)
 

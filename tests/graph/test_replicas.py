@@ -17,7 +17,6 @@ import headway
 from headway import _tensorflow_v1, estimators
 from tests.graph import golden as golden_values
 
-pytest.importorskip("tf_keras")
 v1 = tf.compat.v1
 GRAPH, FUNCTION = (
     types.SimpleNamespace(
