@@ -44,6 +44,7 @@ class StepContext:
       records_lookups: whether lookups in tables note themselves in `lookups`.
       lookups: see `headway._lookups`.
       model_fn: the function that is called; None outside an estimator.
+      steps: for each `headway.minimize` in a graph, the operation that it returned, and all that it added.
       piles: what makes variables that stand in for others while a stretch of steps runs; None where none may.
       may_pile: whether the tables that are summed now may be piled; see `headway._optimize.piling`.
       uses: names of the settings above that model code has honoured in this call.
@@ -76,6 +77,7 @@ class StepContext:
     records_lookups: bool = False
     lookups: list[Any] = dataclasses.field(default_factory=list)
     model_fn: Callable[..., Any] | None = None
+    steps: list[tuple[Any, list[Any]]] = dataclasses.field(default_factory=list)
     piles: Piles | None = None
     may_pile: bool = False
     uses: set[str] = dataclasses.field(default_factory=set)

@@ -61,7 +61,8 @@ def minimize(
         Accumulation of gradients, weight decay and moving averages of weights follow Keras 3 in any case.
 
     Returns:
-      The `train_op` for an `EstimatorSpec`.
+      The `train_op` for an `EstimatorSpec`. A step that this `train_op` is no part of is not made, as in tf.estimator;
+      the log names its variables.
 
     Raises:
       ValueError: outside a model_fn, with no variables, with a variable in two pairs, when no variable has a gradient,
@@ -97,6 +98,8 @@ def minimize(
         context.train_op_is_idle = True
         return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
     context.uses |= {"gradient_clipping", "gradient_accumulation", "global_step"}
+    in_graph = not tf.executing_eagerly()
+    before = len(tf.compat.v1.get_default_graph().get_operations()) if in_graph else 0
     pairs = [(_own(own, context), values, rule) for own, values, rule in pairs]
     with tf.control_dependencies([op for op in update_ops or () if op is not None and not tf.executing_eagerly()]):
         for own, values, _ in pairs:
@@ -119,7 +122,11 @@ def minimize(
         if not isinstance(own, V1Optimizer):
             context.values[_unused(f"learning_rate/{own.name}", context)] = _rate(own, context)
     context.global_step.assign_add(1)
-    return tf.constant(0) if tf.executing_eagerly() else tf.no_op()
+    if not in_graph:
+        return tf.constant(0)
+    added = tf.compat.v1.get_default_graph().get_operations()[before:]
+    context.steps.append((tf.no_op(), added))
+    return context.steps[-1][0]
 
 
 @contextlib.contextmanager

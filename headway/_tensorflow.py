@@ -6,7 +6,6 @@ Each entry says what it is for and when it can go.
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -241,13 +240,22 @@ def encloses(outer: Any, graph: Any) -> bool:
 
 
 def outside_graphs(make: Callable[[], _T]) -> _T:
-    """Returns `make()`, run where no graph, name scope, or variable creator scope is open: in a thread of its own.
+    """Returns `make()`, run where no graph, name scope, device, tape or variable creator scope is open.
 
     `tf.init_scope` leaves the creator scopes of the function being traced in force, among them the one by which
-    `tf.function` notes that it has made variables, after which it traces everything a second time.
+    `tf.function` notes that it has made variables, after which it traces everything a second time. They, and the scopes
+    of strategies, belong to the graph on top, here to an empty one. (A thread of its own has none of them either, and
+    takes some milliseconds to begin, for each variable of a model.)
     """
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        return pool.submit(make).result()
+    with (
+        tf.Graph().as_default(),
+        eager_context.eager_mode(),
+        fresh_keras_names(),
+        tf.name_scope(""),
+        tf.device(None),
+        tf.init_scope(),  # in eager mode it only stops the tapes
+    ):
+        return make()
 
 
 def scale_v1_losses(strategy: tf.distribute.Strategy, scale: bool) -> bool:

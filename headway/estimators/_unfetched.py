@@ -163,9 +163,9 @@ def updates(
       exported: whether the model is exported: its outputs are fetched, and its checks stay.
     """
     training = spec.mode == ModeKeys.TRAIN
-    if training and "global_step" in context.uses:
-        return Updates()
     entries = store.entries
+    if training and "global_step" in context.uses:
+        return _idle_steps(graph, spec, context, store)
     own = {name: entry for name, entry in entries.items() if _is_own(entry)}
     local = store.updated_by_hand(spec.mode) if training else []
     candidates = dict(_updates(graph, own, store.strategy, local))
@@ -196,6 +196,22 @@ def updates(
         running = [op for op in graph.get_operations() if op not in found.operations]
         found.in_branches = _branches.dangling(graph, running, _handles(graph, own, store.strategy))
     return found
+
+
+def _idle_steps(graph: Any, spec: EstimatorSpec, context: StepContext, store: VariableStore) -> Updates:
+    """Returns the updates of `headway.minimize` that the `train_op` does not ask for.
+
+    A model_fn around a ready-made one may take its predictions and its loss, and train otherwise.
+    """
+    reached = ancestors([spec.train_op])
+    idle = {op for train_op, added in context.steps if train_op not in reached for op in added}
+    if not idle:
+        return Updates()
+    if all(train_op not in reached for train_op, _ in context.steps):
+        # What counts the step is the train_op's own affair, then.
+        context.uses.discard("global_step")
+    found = {op: names for op, names in _updates(graph, store.entries, store.strategy) if op in idle}
+    return Updates(found, reached)
 
 
 def _add_other_effects(found: Updates, graph: Any, store: VariableStore, mode: str) -> None:
