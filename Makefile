@@ -32,6 +32,7 @@ help:
 	@sed -n '/^#   make/s/^# *//p' Makefile
 
 # The stamp is older than its prerequisites when versions or dependencies have changed, and missing when a set-up was interrupted.
+# headway is compiled as pip compiles what it copies: many a test and an example starts a process of its own.
 setup: $(READY)
 
 $(READY): constraints.txt pyproject.toml
@@ -46,6 +47,7 @@ $(READY): constraints.txt pyproject.toml
 	"$$found" -m venv $(VENV) || { echo "venv failed; on Debian and Ubuntu, install python3-venv." >&2; exit 1; }
 	$(PY) -m pip install --quiet --constraint constraints.txt setuptools
 	$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test,dev]'
+	$(PY) -m compileall -q headway
 	@touch $@
 
 quickstart: $(READY)

@@ -101,8 +101,7 @@ class Piles:
         for layout, tables, pile in self._piles.values():
             for number, other in enumerate(tables):
                 if other is table:
-                    first = layout.firsts[number]
-                    return pile[first : first + layout.rows[number]]
+                    return tf.slice(_value(pile), [layout.firsts[number], 0], [layout.rows[number], -1])
         return tf.convert_to_tensor(table)
 
     @property

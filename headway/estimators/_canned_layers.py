@@ -189,16 +189,15 @@ def summarize_linear(weights: list[tf.Variable], bias: tf.Variable) -> None:
     size = float(sum(variable.shape.num_elements() for variable in weights))
 
     def fraction() -> tf.Tensor:
-        values = [_context.value_now(variable) for variable in weights]
-        zeros = [tf.reduce_sum(tf.cast(tf.equal(value, 0), tf.float32)) for value in values]
-        return tf.add_n(zeros) / size
+        values = tf.concat([_context.value_now(variable) for variable in weights], 0)
+        return tf.reduce_sum(tf.cast(tf.equal(values, 0), tf.float32)) / size
 
     _summary.scalar("fraction_of_zero_weights", fraction)
 
 
 def finite(values: tf.Tensor) -> tf.Tensor:
     """Returns the finite ones among `values`: a histogram takes no others, and a NaN loss has an error of its own."""
-    return tf.boolean_mask(values, tf.math.is_finite(values))
+    return tf.gather_nd(values, tf.where(tf.math.is_finite(values)))
 
 
 def _mean_of(truth: tf.Tensor) -> tf.Tensor:

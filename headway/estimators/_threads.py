@@ -8,6 +8,7 @@ function runs here as the function of a dataset.
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import re
 from collections.abc import Callable
@@ -101,14 +102,18 @@ class WithThreads:
         options.autotune.enabled = False
         options.experimental_optimization.apply_default_optimizations = False
         options.experimental_optimization.inject_prefetch = False
-        self._results = iter(tf.data.Dataset.counter().map(call).with_options(options))
+        dataset = tf.data.Dataset.counter().map(call).with_options(options)
+        # TensorFlow takes most of a second to get a stretch ready, without Python: the hooks begin in the meantime.
+        with_no_wait = concurrent.futures.ThreadPoolExecutor(1, "headway_get_ready")
+        self._results = with_no_wait.submit(iter, dataset)
+        with_no_wait.shutdown(wait=False)
 
     def __call__(self, iterator: Any, tables: Any, request: tf.Tensor) -> Any:
         """Runs the function; `iterator` and `tables` are those that it was made with."""
         del iterator, tables
         self._request.assign(request)
         try:
-            return next(self._results)
+            return next(self._results.result())
         except tf.errors.OpError as error:
             message = _OF_DATASET.sub("", error.message, count=1)
             raise type(error)(error.node_def, error.op, message) from None

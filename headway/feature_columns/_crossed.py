@@ -122,7 +122,7 @@ def _cross_single(columns: Sequence[CrossedColumn], parts: Sequence[Sequence[Val
     hashed = tf.concat([hashed, *reversed(finished)], axis=0) if finished else hashed
     ids = tf.unstack(hash_buckets(hashed, [[columns[place].hash_bucket_size] for place in order]), len(order))
     by_place = dict(zip(order, ids, strict=True))
-    return [Ids(by_place[place], parts[place][0].rows, _any_missing(parts[place])) for place in range(len(columns))]
+    return [Ids(by_place[place], parts[place][0].rows, _crossed_ids(parts[place])) for place in range(len(columns))]
 
 
 def _combines_in_few_ways(parts: Sequence[Values | Ids]) -> bool:
@@ -152,19 +152,18 @@ def _coded(part: Values | Ids) -> CodedNumbers:
 def _cross_coded(column: CrossedColumn, parts: Sequence[Values | Ids]) -> Ids:
     """Crosses parts of one value per row: hashes all combinations there can be, and looks up that of each row."""
     coded = [_coded(part) for part in parts]
-    hashing = _Hashing()
-    hashed = tf.constant([(column.hash_key or DEFAULT_HASH_KEY) % 2**64], tf.uint64)
-    for each in coded:
-        # Each combination so far with each next value: those of one combination lie one behind the other.
-        mixed = hashing.mixed(tf.bitcast(each.distinct, tf.uint64))
-        hashed = tf.reshape(hashing.with_next(tf.expand_dims(hashed, 1), mixed), [-1])
+    # A row that holds all values of each part has all combinations; those of the last part lie one behind the other.
+    hashed = tf.ragged.cross_hashed(
+        [tf.expand_dims(each.distinct, 0) for each in coded],
+        column.hash_bucket_size,
+        column.hash_key or DEFAULT_HASH_KEY,
+    )
     # From the last part on, so that crosses which end alike share the first of these operations.
     place, stride = coded[-1].codes, coded[-1].size
     for each in reversed(coded[:-1]):
         place += each.codes * stride
         stride *= each.size
-    ids = tf.gather(hash_buckets(hashed, column.hash_bucket_size), place)
-    return Ids(ids, parts[0].rows, _any_missing(parts))
+    return Ids(tf.gather(hashed.flat_values, place), parts[0].rows, _crossed_ids(parts))
 
 
 def _rows(matrix: tf.Tensor, places: list[int]) -> tf.Tensor:
@@ -179,13 +178,12 @@ def _crossed_value(part: Values | Ids) -> tf.Tensor:
     return part.fingerprints if isinstance(part, Values) and part.dtype == tf.string else part.flat
 
 
-def _any_missing(parts: Sequence[Values | Ids]) -> tf.Tensor | None:
-    missing = None
-    for part in parts:
-        # A raw dense feature is crossed whatever it holds, as in tf.estimator; '' is then a value like any other.
-        if isinstance(part, Ids) and part.missing is not None:
-            missing = part.missing if missing is None else tf.logical_or(missing, part.missing)
-    return missing
+def _crossed_ids(parts: Sequence[Values | Ids]) -> list[Ids]:
+    """Returns what a cross is missing with.
+
+    A raw dense feature is crossed whatever it holds, as in tf.estimator; '' is then a value like any other.
+    """
+    return [part for part in parts if isinstance(part, Ids)]
 
 
 def _cross_multiple(parts: Sequence[Values | Ids], num_buckets: int, hash_key: int) -> Ids:

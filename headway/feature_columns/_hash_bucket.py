@@ -56,7 +56,7 @@ class _HashGroup(ColumnGroup):
             sizes = [[self.columns[place].hash_bucket_size] for place in places]
             ids = _buckets_of_present(fingerprints, sizes, nothing)
             return [
-                Ids(flat, values[place].rows, values[place].missing, missing_is_negative=True)
+                Ids(flat, values[place].rows, [values[place]], missing_is_negative=True)
                 for place, flat in zip(places, tf.unstack(ids, len(places)), strict=True)
             ]
 
@@ -110,7 +110,7 @@ class HashedCategoricalColumn(CategoricalColumn):
                 return _buckets_of_present(each.fingerprints, self.hash_bucket_size, nothing)
             return hash_buckets(each.fingerprints, self.hash_bucket_size)
 
-        return Ids(values.each(buckets), values.rows, values.missing, missing_is_negative=shows_missing)
+        return Ids(values.each(buckets), values.rows, [values], missing_is_negative=shows_missing)
 
 
 def categorical_column_with_hash_bucket(

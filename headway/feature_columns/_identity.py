@@ -25,7 +25,7 @@ class _IdentityGroup(ColumnGroup):
             columns = [self.columns[place] for place in places]
             ids = _in_range(columns, tf.stack([values[place].flat for place in places]))
             return [
-                Ids(flat, values[place].rows, values[place].missing)
+                Ids(flat, values[place].rows, [values[place]])
                 for place, flat in zip(places, tf.unstack(ids, len(places)), strict=True)
             ]
 
@@ -77,7 +77,7 @@ class IdentityCategoricalColumn(CategoricalColumn):
     def host_ids(self, inputs: HostInputs) -> Ids:
         """Returns the values themselves, or the default where they are out of range."""
         values = self.values(inputs)
-        return Ids(_in_range([self], values.flat[tf.newaxis])[0], values.rows, values.missing)
+        return Ids(_in_range([self], values.flat[tf.newaxis])[0], values.rows, [values])
 
 
 def _in_range(columns: Sequence[IdentityCategoricalColumn], ids: tf.Tensor) -> tf.Tensor:

@@ -190,9 +190,7 @@ class Ids:
     Attributes:
       flat: int64 `[N]`, in the order of rows.
       rows: which row each of them belongs to.
-      missing: bool `[N]`, True where a dense input had no value there; None where no value can be missing. An id that
-        is negative though it is not missing stands for a value that the column drops (out of vocabulary): a cross
-        still sees it.
+      absent_with: what the ids are made of: an id is missing where one of these is.
       weights: float32 `[N]`, or None.
       missing_is_negative: whether `flat` is negative already wherever `missing` is True.
       coded: `flat` as codes of few ids, where it comes from an encoded feature.
@@ -201,11 +199,21 @@ class Ids:
 
     flat: tf.Tensor
     rows: DenseRows | RaggedRows
-    missing: tf.Tensor | None = None
+    absent_with: Sequence[Values | Ids] = ()
     weights: tf.Tensor | None = None
     missing_is_negative: bool = dataclasses.field(default=False, kw_only=True)
     coded: CodedNumbers | None = dataclasses.field(default=None, kw_only=True)
     below: int | None = dataclasses.field(default=None, kw_only=True)
+
+    @functools.cached_property
+    def missing(self) -> tf.Tensor | None:
+        """True where a dense input had no value, bool `[N]`; None where no value can be missing.
+
+        An id that is negative though it is not missing stands for a value that the column drops (out of vocabulary): a
+        cross still sees it.
+        """
+        absent = [part.missing for part in self.absent_with if part.missing is not None]
+        return functools.reduce(tf.logical_or, absent) if absent else None
 
     def dropped(self) -> tf.Tensor:
         """Returns `flat` with -1 wherever nothing counts."""

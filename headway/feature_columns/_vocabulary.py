@@ -52,7 +52,7 @@ class VocabularyGroup(ColumnGroup):
     def _ids(self, place: int, found: tf.Tensor, values: Values) -> Ids:
         column = self.columns[place]
         flat = column.with_unknown(found, values)
-        return Ids(flat, values.rows, values.missing, missing_is_negative=column.drops_missing)
+        return Ids(flat, values.rows, [values], missing_is_negative=column.drops_missing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +125,7 @@ class VocabularyColumn(CategoricalColumn):
             coded = None if distinct.shape[0] is None else CodedNumbers(values.codes, distinct)
         else:
             flat, coded = self._found(values), None
-        return Ids(flat, values.rows, values.missing, missing_is_negative=self.drops_missing, coded=coded)
+        return Ids(flat, values.rows, [values], missing_is_negative=self.drops_missing, coded=coded)
 
     def _found(self, values: Values) -> tf.Tensor:
         return self.with_unknown(self.table().lookup(self.looked_up(values)), values)

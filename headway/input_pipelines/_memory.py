@@ -113,7 +113,8 @@ class Resident:
         source = self.fetch.features
         target: list[_layout.Layout] = []
         encoded = takes_encoded(fn) and source.repeats_values(self.tables()[0], min(self.num_rows, _CHUNK_ROWS))
-        row_wise = compiled(fn)
+        # One that AutoGraph does not rewrite is no function of its own within the one that is traced here.
+        row_wise = getattr(fn, "python_function", fn) if takes_encoded(fn) else compiled(fn)
 
         def trace(tables: Any) -> Any:
             layout, packed = _layout.pack_tensors(row_wise(source.columns(tables, encoded=encoded)))
