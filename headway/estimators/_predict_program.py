@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import tensorflow as tf
+
 from headway._spec import ModeKeys
 from headway.estimators import _structure
 from headway.estimators._model import Model
 from headway.estimators._prediction_ahead import ManyBatches, many_batches
-from headway.estimators._program import Fetch, Program, compiled
+from headway.estimators._program import Fetch, Program
 
 
 class PredictProgram(Program):
@@ -34,7 +36,7 @@ class PredictProgram(Program):
         element_spec, tables_spec = iterator.element_spec, _structure.relaxed(_structure.spec_of(tables))
         key = repr((element_spec, tables_spec))
         if key not in self._many:
-            step = self._run.get_concrete_function()  # type: ignore[attr-defined]
+            step = self._run.python_function  # type: ignore[attr-defined]
             self._many[key] = many_batches(step, element_spec, tables_spec)
         return self._many[key]
 
@@ -43,4 +45,8 @@ class PredictProgram(Program):
 
     def _trace(self, element_spec: Any, tables_spec: Any) -> Callable[..., Any]:
         specs = ((element_spec,), tables_spec)
-        return compiled(self._traced_step(self._step, specs), specs)
+        # Traced when it is called, which `many` does not: that takes the step itself into its loop.
+        run: Callable[..., Any] = tf.function(
+            self._traced_step(self._step, specs), autograph=False, input_signature=specs
+        )
+        return run
