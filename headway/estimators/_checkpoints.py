@@ -25,6 +25,7 @@ import tensorflow as tf
 from headway import _tensorflow_v1
 from headway._log import logger
 from headway._slices import Place, slice_of
+from headway.estimators._files import flush, write_text
 from headway.estimators._missing import MOST_NAMES, missing_message
 from headway.estimators._tensors import TensorReader
 from headway.estimators._variables import VariableStore
@@ -425,11 +426,7 @@ def save_position(path: str, position: Mapping[str, Any], iterator: Any = None) 
                 flush(written)
         except (tf.errors.OpError, ValueError) as error:
             raise PositionNotSavableError(_first_line(error)) from error
-    temporary = f"{base}.json.tmp-{os.getpid()}"
-    with tf.io.gfile.GFile(temporary, "w") as file:
-        file.write(json.dumps({**position, "iterator": iterator is not None}))
-    flush(temporary)
-    tf.io.gfile.rename(temporary, base + ".json", overwrite=True)
+    write_text(base + ".json", json.dumps({**position, "iterator": iterator is not None}))
 
 
 def load_position(checkpoint: Checkpoint) -> dict[str, Any] | None:
@@ -476,12 +473,7 @@ def _write_state(model_dir: str, names: Mapping[str, float], last_preserved: flo
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
     lines += [f"all_model_checkpoint_timestamps: {stamp!r}" for stamp in names.values()]
     lines += [f"last_preserved_timestamp: {last_preserved!r}"]
-    path = os.path.join(model_dir, _STATE_FILE)
-    temporary = f"{path}.tmp-{os.getpid()}"
-    with tf.io.gfile.GFile(temporary, "w") as file:
-        file.write("\n".join(lines) + "\n")
-    flush(temporary)
-    tf.io.gfile.rename(temporary, path, overwrite=True)
+    write_text(os.path.join(model_dir, _STATE_FILE), "\n".join(lines) + "\n")
     flush(model_dir)
 
 
@@ -495,17 +487,6 @@ def _remove(path: str) -> None:
     """Removes a file or a folder; another process may have done so already."""
     with contextlib.suppress(tf.errors.NotFoundError):
         (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
-
-
-def flush(path: str) -> None:
-    """Makes the operating system write a local file or directory entry to the disk."""
-    if "://" in path:
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _step_of(path: str) -> int | None:

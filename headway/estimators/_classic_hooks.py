@@ -16,6 +16,7 @@ import tensorflow as tf
 from headway._log import logger
 from headway.estimators import _when
 from headway.estimators._events import EventWriter
+from headway.estimators._files import write_text
 from headway.estimators._hooks import Hook, PeriodicHook, Run, as_number
 from headway.estimators._when import Progress
 
@@ -352,7 +353,8 @@ class GraphHook(Hook):
         if self._graph is None or run.events is None:
             return
         run.events.graph(self._graph)
-        tf.io.write_graph(self._graph.as_graph_def(), run.model_dir, "graph.pbtxt")
+        # This way C++ prints it; `tf.io.write_graph` prints it by Python, which took as long as some hundred steps.
+        write_text(os.path.join(run.model_dir, "graph.pbtxt"), str(self._graph.as_graph_def()), durable=False)
         self._graph = None
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from headway._log import logger
 from headway.estimators import _event_files
+from headway.estimators._files import write_text
 from headway.estimators._model import argument_names
 
 _VERSION = re.compile(r"^\d{10}/?$")
@@ -283,10 +284,7 @@ class BestExporter(_SavedModelExporter):
 def _write_record(export_path: str, eval_result: Mapping[str, Any]) -> None:
     """Notes the result of an export: an evaluation may be in the event files, and its export not be there."""
     scalars = {name: float(value) for name, value in eval_result.items() if _is_number(value)}
-    path = _record_path(export_path)
-    with tf.io.gfile.GFile(path + ".tmp", "w") as file:
-        file.write(json.dumps(scalars))
-    tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+    write_text(_record_path(export_path), json.dumps(scalars), durable=False)
 
 
 def _record_path(export_path: str) -> str:

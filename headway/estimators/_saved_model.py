@@ -20,7 +20,8 @@ from headway._export_outputs import (
 )
 from headway._log import logger
 from headway._spec import EstimatorSpec, ModeKeys
-from headway.estimators import _checkpoints, _exported_graph
+from headway.estimators import _exported_graph
+from headway.estimators._files import flush
 from headway.estimators._receivers import Receiver, ServingInputReceiver, SupervisedInputReceiver
 from headway.estimators._receivers import TensorServingInputReceiver as TensorReceiver
 
@@ -98,7 +99,7 @@ def new_directory(base: str, assets_extra: Mapping[str, str] | None) -> Iterator
         _copy_assets(temporary, assets_extra or {})
         _flush_all(temporary)
         tf.io.gfile.rename(temporary, final)
-        _checkpoints.flush(base)
+        flush(base)
     except BaseException:
         if tf.io.gfile.exists(temporary):
             tf.io.gfile.rmtree(temporary)
@@ -197,4 +198,4 @@ def _flush_all(directory: str) -> None:
     """Makes sure that what is about to be renamed is on the disk."""
     for folder, _, files in tf.io.gfile.walk(directory):
         for name in files:
-            _checkpoints.flush(os.path.join(folder, name))
+            flush(os.path.join(folder, name))
