@@ -245,10 +245,13 @@ def outside_graphs(make: Callable[[], _T]) -> _T:
     `tf.init_scope` leaves the creator scopes of the function being traced in force, among them the one by which
     `tf.function` notes that it has made variables, after which it traces everything a second time. They, and the scopes
     of strategies, belong to the graph on top, here to an empty one. (A thread of its own has none of them either, and
-    takes some milliseconds to begin, for each variable of a model.)
+    takes some milliseconds to begin, for each variable of a model.) Optimizers of TensorFlow 1 know their variables by
+    the key of the graph in which they ask for them.
     """
+    empty = tf.Graph()
+    empty._graph_key = tf.compat.v1.get_default_graph()._graph_key
     with (
-        tf.Graph().as_default(),
+        empty.as_default(),
         eager_context.eager_mode(),
         fresh_keras_names(),
         tf.name_scope(""),

@@ -459,3 +459,20 @@ def test_an_optimizer_of_graphs_does_not_run_eagerly(tmp_path: pathlib.Path) -> 
 
     with pytest.raises(ValueError, match=r"in graphs only.*Leave run_eagerly out"):
         trained(body, tmp_path, run_eagerly=True)
+
+
+def test_an_optimizer_of_version_1_knows_its_variables(tmp_path: pathlib.Path) -> None:
+    names: list[list[str]] = []
+
+    def body(x: Any, step: Any) -> Any:
+        loss = tf.reduce_mean(tf.square(x @ weight()))
+        optimizer = v1.train.AdamOptimizer(0.01)
+        train_op = optimizer.minimize(loss, step)
+        names.append(sorted(variable.name for variable in optimizer.variables()))
+        return loss, train_op
+
+    trained(body, tmp_path, steps=1)
+    trained(body, tmp_path, steps=1)
+    # Those of tf.estimator; the second program finds them in a checkpoint.
+    assert names
+    assert all(each == ["beta1_power:0", "beta2_power:0", "w/Adam:0", "w/Adam_1:0"] for each in names)
