@@ -104,9 +104,9 @@ class WithThreads:
         options.experimental_optimization.inject_prefetch = False
         dataset = tf.data.Dataset.counter().map(call).with_options(options)
         # TensorFlow takes most of a second to get a stretch ready, without Python: the hooks begin in the meantime.
-        with_no_wait = concurrent.futures.ThreadPoolExecutor(1, "headway_get_ready")
-        self._results = with_no_wait.submit(iter, dataset)
-        with_no_wait.shutdown(wait=False)
+        pool = concurrent.futures.ThreadPoolExecutor(1, "headway_get_ready")
+        self._results = pool.submit(iter, dataset)
+        pool.shutdown(wait=False)
 
     def __call__(self, iterator: Any, tables: Any, request: tf.Tensor) -> Any:
         """Runs the function; `iterator` and `tables` are those that it was made with."""
