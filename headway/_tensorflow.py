@@ -246,7 +246,7 @@ def outside_graphs(make: Callable[[], _T]) -> _T:
     `tf.function` notes that it has made variables, after which it traces everything a second time. They, and the scopes
     of strategies, belong to the graph on top, here to an empty one. (A thread of its own has none of them either, and
     takes some milliseconds to begin, for each variable of a model.) Optimizers of TensorFlow 1 know their variables by
-    the key of the graph in which they ask for them.
+    the key of the graph in which they ask for them. Can go when a variable can be made in eager mode from anywhere.
     """
     empty = tf.Graph()
     empty._graph_key = tf.compat.v1.get_default_graph()._graph_key

@@ -189,7 +189,7 @@ def summarize_linear(weights: list[tf.Variable], bias: tf.Variable) -> None:
     size = float(sum(variable.shape.num_elements() for variable in weights))
 
     def fraction() -> tf.Tensor:
-        # A shared table of embeddings is as wide as these.
+        # Not all are of one width: a table of shared embeddings has more columns than units.
         values = tf.concat([tf.reshape(_context.value_now(variable), [-1]) for variable in weights], 0)
         return tf.reduce_sum(tf.cast(tf.equal(values, 0), tf.float32)) / size
 

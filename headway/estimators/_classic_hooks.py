@@ -353,7 +353,7 @@ class GraphHook(Hook):
         if self._graph is None or run.events is None:
             return
         run.events.graph(self._graph)
-        # This way C++ prints it; `tf.io.write_graph` prints it by Python, which took as long as some hundred steps.
+        # This way C++ prints it; `tf.io.write_graph` prints it by Python, which takes as long as some hundred steps.
         write_text(os.path.join(run.model_dir, "graph.pbtxt"), str(self._graph.as_graph_def()), durable=False)
         self._graph = None
 

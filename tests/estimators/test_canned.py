@@ -116,8 +116,7 @@ def plainly_trained(name: str) -> dict[str, np.ndarray]:
         return weights(make(name, pathlib.Path(folder)).train(rows(name), steps=3))
 
 
-# One model of each kind of network; what XLA makes of each head is in tests/heads.
-@pytest.mark.parametrize("name", [name for name in MODELS if name.endswith("Classifier")] + ["RNNEstimator"])
+@every_model
 def test_xla_gives_the_same_weights(name: str, tmp_path: pathlib.Path) -> None:
     by_xla = make(name, tmp_path, jit_compile=True).train(rows(name), steps=3)
     assert_close(plainly_trained(name), weights(by_xla), 1e-5)

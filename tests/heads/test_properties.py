@@ -275,11 +275,8 @@ def test_reset_starts_anew(row: Row) -> None:
 
 
 @each_head
-@pytest.mark.parametrize(
-    ("cut", "reduction"),
-    [(4, "sum_over_batch_size"), (5, "sum_over_batch_size"), (8, "sum_over_batch_size"), (5, "sum")],
-    ids=["even", "uneven", "one_is_empty", "uneven_sum"],
-)
+@pytest.mark.parametrize("cut", [4, 5, 8], ids=["even", "uneven", "one_is_empty"])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
 def test_two_replicas_equal_one(row: Row, cut: int, reduction: str, mirrored: tf.distribute.Strategy) -> None:
     head = row.make(loss_reduction=reduction)
     penalty = [tf.constant(0.5)]

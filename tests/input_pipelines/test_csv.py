@@ -154,8 +154,8 @@ def test_starting_at_a_batch_gives_the_tail_of_the_whole_run(numbers: list[str],
     pipeline = pipeline.shard(*shard) if shard else pipeline
     assert pipeline.position_kind == "count"
     whole = _batches(pipeline)
-    # Six batches make an epoch of all shards, three one of two.
-    for start in (1, 6, len(whole) - 1, len(whole) + 9):
+    epoch = len(whole) // options["num_epochs"]
+    for start in sorted({0, 1, epoch - 1, epoch, epoch + 1, len(whole) - 1, len(whole), len(whole) + 9}):
         assert _batches(pipeline, start) == whole[start:]
 
 
