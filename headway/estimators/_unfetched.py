@@ -204,10 +204,12 @@ def _idle_steps(graph: Any, spec: EstimatorSpec, context: StepContext, store: Va
     A model_fn around a ready-made one may take its predictions and its loss, and train otherwise.
     """
     reached = ancestors([spec.train_op])
-    idle = {op for train_op, added in context.steps if train_op not in reached for op in added}
+    # Those in a branch of tf.cond are the condition's own affair.
+    steps = [(train_op, added) for train_op, added in context.steps if train_op.graph is graph]
+    idle = {op for train_op, added in steps if train_op not in reached for op in added}
     if not idle:
         return Updates()
-    if all(train_op not in reached for train_op, _ in context.steps):
+    if len(steps) == len(context.steps) and all(train_op not in reached for train_op, _ in steps):
         # What counts the step is the train_op's own affair, then.
         context.uses.discard("global_step")
     found = {op: names for op, names in _updates(graph, store.entries, store.strategy) if op in idle}

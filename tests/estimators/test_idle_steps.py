@@ -100,3 +100,28 @@ def test_two_steps_of_which_the_train_op_names_some(which: str, tmp_path: pathli
     moved = model.get_variable_value("b")
     assert moved == pytest.approx(1.5) if "b" in which else moved == 0.0
     assert model.get_variable_value("global_step") == len(which)
+
+
+def test_steps_in_branches_are_made_in_turn(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    def model_fn(features: Any, labels: Any, mode: str) -> hw.EstimatorSpec:
+        a, b = tf.Variable(0.0, name="a"), tf.Variable(0.0, name="b")
+
+        def loss() -> tf.Tensor:
+            return tf.reduce_mean(tf.square(a + b - labels / 3.0))
+
+        def step(variable: tf.Variable, rate: float) -> tf.Tensor:
+            with tf.control_dependencies([hw.minimize(keras.optimizers.SGD(rate), loss(), [variable])]):
+                return tf.constant(0)
+
+        even = tf.equal(v1.train.get_global_step() % 2, 0)
+        train_op = tf.cond(even, lambda: step(a, 0.1), lambda: step(b, 0.2))
+        return hw.EstimatorSpec(mode, loss=loss(), train_op=train_op)
+
+    model = hw.Estimator(model_fn, str(tmp_path), hw.RunConfig(progress="none"))
+    with caplog.at_level(logging.WARNING):
+        model.train(input_fn, steps=4)
+    assert "do not run in training" not in caplog.text
+    assert model.get_variable_value("global_step") == 4
+    # The gradient is 2 * (a + b - 1): a = 0.1 * 2 = 0.2, b = 0.2 * 1.6 = 0.32, a += 0.1 * 0.96, b += 0.2 * 0.768.
+    assert model.get_variable_value("a") == pytest.approx(0.296)
+    assert model.get_variable_value("b") == pytest.approx(0.4736)
